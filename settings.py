@@ -1,0 +1,93 @@
+"""The environment, read once, typed and frozen. Only the roots and `migrations/env.py` import it."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, HttpUrl, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DRIVER = "postgresql+psycopg2"
+
+
+def _with_driver(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {DRIVER, "postgresql", "postgres"}:
+        message = f"expected {DRIVER}://user:password@host:port/database"
+        raise ValueError(message)
+    return f"{DRIVER}://{rest}"
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_with_driver)]
+
+
+class Neighbours(StrEnum):
+    """Where inventory, provisioning and billing live."""
+
+    EMBEDDED = "embedded"
+    URLS = "urls"
+
+
+class WorkflowSandbox(StrEnum):
+    """Whether the worker guards workflow code against nondeterminism, at a third more CPU per order."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Settings(BaseSettings):
+    """Every setting of the system; the variable of a field is `ORDERLOOM_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERLOOM_", frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: DatabaseUrl = Field(repr=False)
+    """Where rows are read and written: `postgresql+psycopg2://…`, a role that is not a superuser."""
+
+    owner_database_url: DatabaseUrl = Field(default_factory=lambda given: given["database_url"], repr=False)
+    """Where migrations run: the same database, the role that owns the schemas. Absent: `database_url`."""
+
+    temporal_address: str = "127.0.0.1:7233"
+    """Temporal's `host:port`."""
+
+    temporal_namespace: str = "default"
+    """The Temporal namespace of all runs."""
+
+    temporal_ui_url: str = "http://127.0.0.1:8233"
+    """Where a person opens Temporal's UI; links in answers start with it."""
+
+    task_queue: str = "orderloom"
+    """The task queue that workers poll and the API starts runs on."""
+
+    api_host: str = "127.0.0.1"
+    """The address the API listens on."""
+
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    """The port the API listens on."""
+
+    neighbours: Neighbours = Neighbours.EMBEDDED
+    """`embedded`: the three neighbours of this repository, in the same database. `urls`: the three systems below."""
+
+    inventory_url: HttpUrl | None = None
+    """The inventory system, with `neighbours=urls`."""
+
+    provisioning_url: HttpUrl | None = None
+    """The provisioning system, with `neighbours=urls`."""
+
+    billing_url: HttpUrl | None = None
+    """The billing system, with `neighbours=urls`."""
+
+    workflow_sandbox: WorkflowSandbox = WorkflowSandbox.ON
+    """`off` only where the replay tests have passed: the sandbox is re-entered for every run."""
+
+    worker_threads: int = Field(default=16, ge=1, le=256)
+    """How many activities a worker runs at once; also the size of its database pool."""
+
+    worker_cached_workflows: int = Field(default=5_000, ge=1)
+    """How many open runs a worker keeps in memory (about 50 kB each); keep it above those in flight."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        urls = (self.inventory_url, self.provisioning_url, self.billing_url)
+        if self.neighbours is Neighbours.URLS and None in urls:
+            message = "neighbours=urls needs inventory_url, provisioning_url and billing_url"
+            raise ValueError(message)
+        return self
