@@ -1,0 +1,106 @@
+"""What the activities need of the neighbouring systems.
+
+Every operation that changes something takes ``key``: the same key gives the same answer and no second effect. A business
+no is returned as :class:`~domain.neighbour.Refused` (and remembered under its key); ``Unavailable``, ``OutcomeUnknown``
+and ``Unacceptable`` are raised. ``query(key=…)`` returns the remembered answer, or ``None`` when nothing was done.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from domain.billing import Account, Billed, BilledService, ServiceOrder
+from domain.catalog_sync import BillingProduct
+from domain.inventory import Delivery, Demand, Reservation
+from domain.neighbour import Refused
+from domain.provisioning import Activation, NetworkService, RunningService, Working
+
+
+class Inventory(Protocol):
+    """Stock by location, and pools of numbers and addresses (F08, F13)."""
+
+    def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:
+        """Hold everything demanded, or nothing: refused with ``NO_STOCK`` naming what is short."""
+        ...
+
+    def deliver(self, *, key: str, reservation: str, line: str) -> Delivery | Refused:
+        """Hand the goods held for one line by the reservation of that key to the customer; answered with the proof."""
+        ...
+
+    def commit(self, *, key: str, reservation: str) -> Reservation | Refused:
+        """Take what is held for good: stock leaves the shelf, numbers are assigned to their holder."""
+        ...
+
+    def release(self, *, key: str, reservation: str) -> Reservation | Refused | None:
+        """Give back what is held; ``None`` when the reservation never came to be. A committed one is refused."""
+        ...
+
+    def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
+        """The answer remembered for a key."""
+        ...
+
+
+class Provisioning(Protocol):
+    """The network."""
+
+    def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:
+        """Bring a service up; ``Working`` when it takes longer: ask again with the same key."""
+        ...
+
+    def deactivate(self, *, key: str, service: str) -> Activation | Refused | None:
+        """Take a service down; ``None`` when the network never had it."""
+        ...
+
+    def query(self, *, key: str) -> Activation | Refused | None:
+        """The answer remembered for a key."""
+        ...
+
+    def list_active(self, *, as_of: datetime) -> Sequence[RunningService]:
+        """Every service that ran at an instant."""
+        ...
+
+
+class Billing(Protocol):
+    """The billing system (billing.md 5.2)."""
+
+    def sync_customer(self, *, key: str, account: Account) -> Account | Refused:
+        """Make the account known, or bring it up to date (F34)."""
+        ...
+
+    def initiate(self, *, key: str, orders: Sequence[ServiceOrder]) -> Billed | Refused:
+        """Phase one for the services of a bundle, all or none: instances and products, nothing charged or rated (B49).
+
+        The answer holds the first order's instance and the purchases of all.
+        """
+        ...
+
+    def fulfill(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
+        """Phase two for one initiated service: active from the actual date; its Items are charged now (B49, B57)."""
+        ...
+
+    def purchase(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
+        """The one call of single-phase billing: instance, products and charges at once (B48)."""
+        ...
+
+    def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
+        """Take back an initiated service, instance and products together; ``None`` when there is none (5.4)."""
+        ...
+
+    def query(self, *, key: str) -> Billed | Account | Refused | None:
+        """The answer remembered for a key."""
+        ...
+
+    def references(self, *, product: str) -> Sequence[str]:
+        """Ids of the open purchases of a product (B40)."""
+        ...
+
+    def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
+        """Every service billed as active at an instant."""
+        ...
+
+    def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:
+        """The billing system's own products, for synchronization (B18, B32, B62).
+
+        Those named in ``service_instances`` come with their Event products as components.
+        """
+        ...

@@ -1,0 +1,172 @@
+"""The words spoken with the billing system: service instances, purchased products, charges (billing.md 5)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.catalog import ACCOUNT_LEVEL, BillingType
+from domain.decomposition import Decomposed
+from domain.money import Money
+from domain.order import OrderLine, asset_id
+
+
+class InstanceState(StrEnum):
+    """The life of a service instance (5.1)."""
+
+    INITIATED = "initiated"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+    VOIDED = "voided"
+
+
+class PurchaseState(StrEnum):
+    """The life of a purchased product (5.1)."""
+
+    INITIATED = "initiated"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CANCELLED = "cancelled"
+    VOIDED = "voided"
+
+
+INSTANCE_NEXT: Mapping[InstanceState, frozenset[InstanceState]] = {
+    InstanceState.INITIATED: frozenset({InstanceState.INITIATED, InstanceState.ACTIVE, InstanceState.VOIDED}),
+    InstanceState.ACTIVE: frozenset({InstanceState.SUSPENDED, InstanceState.CLOSED}),
+    InstanceState.SUSPENDED: frozenset({InstanceState.ACTIVE, InstanceState.CLOSED}),
+    InstanceState.CLOSED: frozenset(),
+    InstanceState.VOIDED: frozenset(),
+}
+"""What may follow what; anything else is an error and must not be retried (5.1)."""
+
+PURCHASE_OF: Mapping[InstanceState, PurchaseState] = {
+    InstanceState.INITIATED: PurchaseState.INITIATED,
+    InstanceState.ACTIVE: PurchaseState.ACTIVE,
+    InstanceState.SUSPENDED: PurchaseState.SUSPENDED,
+    InstanceState.CLOSED: PurchaseState.CANCELLED,
+    InstanceState.VOIDED: PurchaseState.VOIDED,
+}
+"""The purchased product's state that goes with its instance's (I6)."""
+
+PLACEHOLDER_DAYS = 365
+"""How far ahead the dates of an initiated purchase lie until it is fulfilled (5.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A billing account as billing must know it before its first call (F34)."""
+
+    id: str
+    name: str
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseOrder:
+    """One product to be purchased: a subscription or discount for a period, or an item charged once."""
+
+    asset: str
+    line: str
+    product: str
+    billing_type: BillingType
+    quantity: int
+    price: Money | None = None
+    promotion_ref: str | None = None
+    duration_months: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOrder:
+    """All that one billing call carries: at most one service instance, and what is purchased with it (5.3).
+
+    ``billing_service_type`` is the instance's, or ``None`` when the products stand alone: bought on the account, or for
+    the service whose asset is ``holder`` when billing has an instance for it by then.
+    """
+
+    account: str
+    profile: str | None
+    asset: str
+    line: str
+    billing_service_type: str | None
+    service_id: str | None
+    purchases: tuple[PurchaseOrder, ...]
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchased:
+    """A purchased product as billing answers it."""
+
+    id: str
+    asset: str
+    product: str
+    quantity: int
+    state: PurchaseState
+    service_instance: str | None = None
+    starts: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed:
+    """Billing's answer: the instance (none for what stands alone) and its purchases, in their common state."""
+
+    key: str
+    state: InstanceState
+    service_instance: str | None
+    balance_group: str | None
+    purchases: tuple[Purchased, ...]
+    charged: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BilledService:
+    """One active service as billing lists it, for comparison with what runs (F06)."""
+
+    service: str
+    account: str
+    service_instance: str | None
+    since: datetime
+
+
+def service_order(
+    decomposed: Decomposed, order_id: str, lines: tuple[OrderLine, ...], *, items_too: bool
+) -> ServiceOrder:
+    """What one billing call carries for a service (or a line billed alone) and the lines billed with it.
+
+    The bundle itself purchases nothing; a simple service bundle is both instance and product (B35, B45); Items are
+    charged only at the end, when ``items_too``. A non-billing line or an Event is never in it (B14, B37).
+    """
+    head = lines[0]
+    product = decomposed.product(head)
+    holder = None if product.is_service else decomposed.service_of(head)
+    return ServiceOrder(
+        account=head.billing_account or "",
+        profile=head.billing_profile,
+        asset=asset_id(order_id, head),
+        line=head.id,
+        billing_service_type=product.billing_service_type if product.is_service else None,
+        service_id=head.service_id,
+        purchases=tuple(
+            _purchase(decomposed, order_id, x)
+            for x in lines
+            if decomposed.product(x).billing_type is not BillingType.SERVICE_BUNDLE
+            and (items_too or decomposed.product(x).billing_type is not BillingType.ITEM)
+        ),
+        holder=asset_id(order_id, holder) if holder and product.billing_service_type != ACCOUNT_LEVEL else None,
+    )
+
+
+def _purchase(decomposed: Decomposed, order_id: str, line: OrderLine) -> PurchaseOrder:
+    product = decomposed.product(line)
+    assert product.billing_type is not None, "a non-billing line never reaches billing (B14)"
+    return PurchaseOrder(
+        asset=asset_id(order_id, line),
+        line=line.id,
+        product=line.product,
+        billing_type=product.billing_type,
+        quantity=line.quantity,
+        price=line.price or product.price,
+        promotion_ref=line.promotion_ref,
+        duration_months=product.duration_months,
+    )

@@ -1,0 +1,28 @@
+"""How a neighbouring system can answer, and the three ways in which it may fail to."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A definite business no: nothing happened, and asking again with the same key gives the same no."""
+
+    code: str
+    message: str
+
+
+class Unavailable(Exception):  # noqa: N818 - a surprise of the neighbour, named as operators say it
+    """The neighbour did not act: refused the connection, was overloaded, failed before doing anything. Try again."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        """``retry_after_s``: when the neighbour itself asked for a pause."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(Exception):  # noqa: N818
+    """It was sent, and no answer came: ask by key before anything else."""
+
+
+class Unacceptable(Exception):  # noqa: N818
+    """It can never work: the neighbour does not understand the request, or we do not understand its answer."""

@@ -1,0 +1,193 @@
+"""Orders and their lines: what was asked for, and the states an order can be in."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import StrEnum
+from functools import cached_property
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from domain.money import Money
+
+Scalar = str | int | bool | None
+
+
+class Action(StrEnum):
+    """What a line asks for (2.2); ``none`` is a context line that changes nothing."""
+
+    ADD = "add"
+    UPDATE = "update"
+    DELETE = "delete"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    MOVE_ADD = "move_add"
+    MOVE_DELETE = "move_delete"
+    NONE = "none"
+
+
+class State(StrEnum):
+    """States of orders and lines, by the names of TMF622 (2.3, 2.4); a line is never ``partial``."""
+
+    DRAFT = "draft"
+    ACKNOWLEDGED = "acknowledged"
+    REJECTED = "rejected"
+    PENDING = "pending"
+    IN_PROGRESS = "inProgress"
+    HELD = "held"
+    ASSESSING_CANCELLATION = "assessingCancellation"
+    PENDING_CANCELLATION = "pendingCancellation"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    PARTIAL = "partial"
+
+
+FINAL = frozenset({State.REJECTED, State.CANCELLED, State.COMPLETED, State.FAILED, State.PARTIAL})
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.DRAFT: frozenset({State.ACKNOWLEDGED}),
+    State.ACKNOWLEDGED: frozenset(
+        {State.IN_PROGRESS, State.REJECTED, State.PENDING, State.ASSESSING_CANCELLATION, State.CANCELLED}
+    ),
+    State.PENDING: frozenset({State.IN_PROGRESS, State.REJECTED, State.ASSESSING_CANCELLATION}),
+    State.IN_PROGRESS: frozenset(
+        {State.PENDING, State.HELD, State.ASSESSING_CANCELLATION, State.COMPLETED, State.FAILED, State.PARTIAL}
+    ),
+    State.HELD: frozenset({State.IN_PROGRESS, State.PENDING, State.ASSESSING_CANCELLATION, State.FAILED}),
+    State.ASSESSING_CANCELLATION: frozenset(
+        {State.ACKNOWLEDGED, State.PENDING, State.IN_PROGRESS, State.HELD, State.PENDING_CANCELLATION}
+    ),
+    State.PENDING_CANCELLATION: frozenset({State.CANCELLED}),
+} | {state: frozenset() for state in FINAL}
+"""What may follow what, for orders and lines alike (2.3, 2.4)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderLine:
+    """One line, flattened: ``parent`` and ``root`` are line ids; blank accounts are filled by :func:`with_defaults`."""
+
+    id: str
+    root: str
+    product: str
+    parent: str | None = None
+    action: Action = Action.ADD
+    quantity: int = 1
+    asset: str | None = None
+    service_account: str | None = None
+    billing_account: str | None = None
+    billing_profile: str | None = None
+    service_id: str | None = None
+    service_point: str | None = None
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    price: Money | None = None
+    promotion_ref: str | None = None
+    location: str | None = None
+    """The stock location a physical product is taken from; the default location when blank."""
+    due_date: date | None = None
+    service_start: date | None = None
+    service_end: date | None = None
+
+    @property
+    def account_triple(self) -> Mapping[str, str | None]:
+        """The three accounts that a service bundle shares, by field name (B22)."""
+        return {name: getattr(self, name) for name in ACCOUNT_FIELDS}
+
+
+ACCOUNT_FIELDS = ("billing_account", "service_account", "billing_profile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """The whole desired order of one revision: immutable once submitted, lines in document order, parents first."""
+
+    account: str
+    lines: tuple[OrderLine, ...]
+    external_id: str | None = None
+    requested_start: datetime | None = None
+    requested_completion: datetime | None = None
+    priority: int = 4
+    reason: str | None = None
+    service_account: str | None = None
+    billing_account: str | None = None
+    billing_profile: str | None = None
+
+    @cached_property
+    def by_id(self) -> Mapping[str, OrderLine]:
+        """The lines by id."""
+        return {line.id: line for line in self.lines}
+
+    @cached_property
+    def _children(self) -> Mapping[str | None, tuple[OrderLine, ...]]:
+        found: dict[str | None, list[OrderLine]] = {}
+        for line in self.lines:
+            found.setdefault(line.parent, []).append(line)
+        return {parent: tuple(lines) for parent, lines in found.items()}
+
+    @property
+    def roots(self) -> tuple[OrderLine, ...]:
+        """The lines without a parent."""
+        return self._children.get(None, ())
+
+    def children(self, line: OrderLine) -> tuple[OrderLine, ...]:
+        """The lines directly below a line."""
+        return self._children.get(line.id, ())
+
+    def descendants(self, line: OrderLine) -> Iterator[OrderLine]:
+        """Every line below a line, parents first."""
+        for child in self.children(line):
+            yield child
+            yield from self.descendants(child)
+
+    def ancestors(self, line: OrderLine) -> Iterator[OrderLine]:
+        """The lines above a line, nearest first."""
+        while line.parent is not None:
+            line = self.by_id[line.parent]
+            yield line
+
+
+def with_defaults(order: Order) -> Order:
+    """Fill each line's blank accounts from its root line, else from the order's header (B23)."""
+
+    def filled(line: OrderLine) -> OrderLine:
+        root = order.by_id[line.root]
+        blanks = {
+            name: getattr(root, name) or getattr(order, name) for name in ACCOUNT_FIELDS if getattr(line, name) is None
+        }
+        return replace(line, **blanks) if blanks else line
+
+    return replace(order, lines=tuple(filled(line) for line in order.lines))
+
+
+def asset_id(order_id: str, line: OrderLine) -> str:
+    """The asset a line is about: the one it names, or for a new product one that follows from order and line alone.
+
+    It stays the same through revisions of the order, because lines keep their ids (2.1).
+    """
+    return line.asset or str(uuid5(uuid5(NAMESPACE_OID, "orderloom.asset"), f"{UUID(order_id)}/{line.id}"))
+
+
+def key(order_id: str, subject: str, operation: str, generation: int) -> str:
+    """The business identity of one effect: what a neighbour remembers so that twice is once.
+
+    ``generation`` changes only when an operator deliberately has it done anew after a refusal.
+    """
+    return f"{order_id}:{subject}:{operation}:{generation}"
+
+
+def roll_up(states: frozenset[State]) -> State:
+    """An order's final state from the final states of its lines (2.3).
+
+    Completed and cancelled lines with none failed make a completed order; all cancelled make a cancelled one.
+    """
+    if states <= {State.CANCELLED}:
+        return State.CANCELLED
+    if State.FAILED not in states:
+        return State.COMPLETED
+    return State.PARTIAL if State.COMPLETED in states else State.FAILED
+
+
+def derived_rollup(states: frozenset[State]) -> str:
+    """The read-only roll-up shown beside the state (2.8): ``completed``, ``attention`` or ``inProgress``."""
+    if states <= {State.COMPLETED}:
+        return "completed"
+    return "attention" if states & {State.HELD, State.FAILED} else "inProgress"

@@ -1,0 +1,131 @@
+"""The plan of an order: which steps, on which system, after which others."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class System(StrEnum):
+    """Who carries a step out."""
+
+    INVENTORY = "inventory"
+    BILLING = "billing"
+    PROVISIONING = "provisioning"
+    RECORDS = "records"
+
+
+class Function(StrEnum):
+    """What a step does (2.7). The stages every order goes through stand in the run's history by these names (W2)."""
+
+    SYNC_CUSTOMER = "sync_customer"
+    RESERVE = "reserve"
+    INITIATE_BILLING = "initiate_billing"
+    DELIVER = "deliver"
+    ACTIVATE = "activate"
+    FULFILL_BILLING = "fulfill_billing"
+    PURCHASE = "purchase"
+    COMMIT = "commit"
+    ASSET = "asset"
+
+    @property
+    def system(self) -> System:
+        """The system that carries it out."""
+        return _SYSTEM[self]
+
+    @property
+    def undo(self) -> "Undo | None":
+        """What takes it back, or ``None`` where nothing can (2.7)."""
+        return _UNDO.get(self)
+
+
+class Undo(StrEnum):
+    """What takes a step back: harmless when there is nothing to take back."""
+
+    RELEASE = "release"
+    VOID_INITIATED = "void_initiated"
+    DEACTIVATE = "deactivate"
+
+
+_SYSTEM: Mapping[Function, System] = {
+    Function.SYNC_CUSTOMER: System.BILLING,
+    Function.RESERVE: System.INVENTORY,
+    Function.INITIATE_BILLING: System.BILLING,
+    Function.DELIVER: System.INVENTORY,
+    Function.ACTIVATE: System.PROVISIONING,
+    Function.FULFILL_BILLING: System.BILLING,
+    Function.PURCHASE: System.BILLING,
+    Function.COMMIT: System.INVENTORY,
+    Function.ASSET: System.RECORDS,
+}
+
+_UNDO: Mapping[Function, Undo] = {
+    Function.RESERVE: Undo.RELEASE,
+    Function.INITIATE_BILLING: Undo.VOID_INITIATED,
+    Function.ACTIVATE: Undo.DEACTIVATE,
+}
+
+NO_RETURN = frozenset({Function.DELIVER, Function.ACTIVATE, Function.FULFILL_BILLING, Function.PURCHASE})
+"""Steps past whose sending a root line and all below it can no longer be cancelled or revised (2.7)."""
+
+
+class StepState(StrEnum):
+    """The state of one plan item."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "inProgress"
+    HELD = "held"
+    DONE = "done"
+    SKIPPED = "skipped"
+    UNDONE = "undone"
+
+
+SETTLED = frozenset({StepState.DONE, StepState.SKIPPED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanItem:
+    """One step: a function for the lines it covers, after the items it depends on.
+
+    ``subject`` is the line id it is about: a root for what is done per bundle, a service or a physical line otherwise.
+    """
+
+    function: Function
+    subject: str
+    root: str
+    lines: tuple[str, ...]
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """``activate:1.2``: unique in the plan, the same every time the same order is decomposed."""
+        return f"{self.function}:{self.subject}"
+
+    @property
+    def no_return(self) -> bool:
+        """Whether sending it is a point of no return for its root line."""
+        return self.function in NO_RETURN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The steps of one order revision; dependencies never form a circle."""
+
+    items: tuple[PlanItem, ...]
+
+    def next_batches(self, *, settled: Iterable[str], taken: Iterable[str]) -> list[tuple[PlanItem, ...]]:
+        """What can be sent now, one batch for each function and root bundle.
+
+        ``settled`` are ids done or skipped, ``taken`` those under way or held. An item whose unfinished dependencies
+        all stand before it in the same batch goes along: a neighbour takes a batch in order.
+        """
+        ready: dict[tuple[Function, str], list[PlanItem]] = {}
+        finished, busy = set(settled), set(taken)
+        sent: dict[str, tuple[Function, str]] = {}
+        for item in self.items:
+            batch = (item.function, item.root)
+            waits = [d for d in item.depends_on if d not in finished]
+            if item.id in finished or item.id in busy or any(sent.get(d) != batch for d in waits):
+                continue
+            ready.setdefault(batch, []).append(item)
+            sent[item.id] = batch
+        return [tuple(items) for items in ready.values()]

@@ -1,0 +1,61 @@
+"""The words spoken with the provisioning system: what the network runs for whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.order import Scalar
+
+
+class ServiceState(StrEnum):
+    """What the network knows of a service."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkService:
+    """What is to run for one line: ``service`` is the asset id, the key both sides use for it ever after.
+
+    ``features`` are the logical components that come with it; ``numbers`` what inventory reserved, by pool.
+    """
+
+    service: str
+    product: str
+    account: str
+    billable: bool
+    service_id: str | None = None
+    features: tuple[str, ...] = ()
+    numbers: Mapping[str, tuple[str, ...]]
+    attributes: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """Proof that the service runs, and since when."""
+
+    key: str
+    service: str
+    state: ServiceState
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """The network accepted the request and is still at it; ask again after ``again_in_s`` seconds."""
+
+    key: str
+    again_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningService:
+    """One service as the network lists it, for comparison with what is billed (F06)."""
+
+    service: str
+    account: str
+    billable: bool
+    since: datetime

@@ -1,0 +1,18 @@
+"""A broken rule, said so that whoever sent the input can mend it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken rule: a stable ``code``, the requirement row, where it is, and a sentence without echoed input.
+
+    ``line`` is an order line's id; for a catalog it is ``None`` and ``product`` names the product.
+    """
+
+    code: str
+    rule: str
+    message: str
+    line: str | None = None
+    product: str | None = None
+    field: str | None = None

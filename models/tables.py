@@ -1,0 +1,259 @@
+"""The tables of the system's own data, in the schema ``orderloom``; what must never happen twice has a constraint."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+from domain.asset import AssetStatus
+from domain.order import State
+from domain.plan import StepState
+
+metadata = MetaData(
+    schema="orderloom",
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+    },
+)
+
+
+def _one_of(column: str, values: type) -> CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)  # type: ignore[attr-defined]
+    return CheckConstraint(f"{column} IN ({allowed})", name=column)
+
+
+def _now(name: str) -> Column:  # type: ignore[type-arg]
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("parent", Text, ForeignKey("orderloom.accounts.id")),
+    Column("billing_synced_at", DateTime(timezone=True)),
+    _now("created_at"),
+    CheckConstraint("class IN ('customer', 'billing', 'service')", name="class"),
+    Index(None, "parent"),
+)
+
+billing_profiles = Table(
+    "billing_profiles",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
+    _now("created_at"),
+)
+
+catalog_versions = Table(
+    "catalog_versions",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("document", JSONB, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    _now("published_at"),
+)
+
+catalog_cross_references = Table(
+    "catalog_cross_references",
+    metadata,
+    Column("product", Text, primary_key=True),
+    Column("billing_product", Text, nullable=False, unique=True),
+    _now("created_at"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("number", BigInteger, Identity(start=1001), nullable=False, unique=True),
+    Column("external_id", Text),
+    Column("account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
+    Column("revision", Integer, nullable=False, server_default=text("0")),
+    Column("catalog_version", Integer, ForeignKey("orderloom.catalog_versions.version"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("priority", Integer, nullable=False),
+    Column("requested_start", DateTime(timezone=True)),
+    Column("document", JSONB, nullable=False),
+    Column("last_seq", Integer, nullable=False, server_default=text("1")),
+    _now("submitted_at"),
+    Column("run_started_at", DateTime(timezone=True)),
+    Column("completed_at", DateTime(timezone=True)),
+    UniqueConstraint("account", "external_id"),
+    _one_of("state", State),
+    CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
+    Index(None, "account", "submitted_at"),
+    Index(None, "submitted_at", "id"),
+    Index("orders_not_started", "submitted_at", postgresql_where=text("run_started_at IS NULL")),
+)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("parent", Text),
+    Column("root", Text, nullable=False),
+    Column("product", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("asset", UUID(as_uuid=False), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actual_delivery_at", DateTime(timezone=True)),
+    _one_of("state", State),
+    CheckConstraint("quantity > 0", name="quantity"),
+    ForeignKeyConstraint(["order_id", "parent"], ["orderloom.order_lines.order_id", "orderloom.order_lines.id"]),
+    Index(None, "asset"),
+    Index(None, "product"),
+)
+
+plan_items = Table(
+    "plan_items",
+    metadata,
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("function", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("lines", ARRAY(Text), nullable=False),
+    Column("depends_on", ARRAY(Text), nullable=False),
+    Column("no_return", Boolean, nullable=False),
+    Column("state", Text, nullable=False, server_default=StepState.PENDING.value),
+    Column("key", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("actual_at", DateTime(timezone=True)),
+    Column("result", JSONB),
+    Column("last_error", Text),
+    _one_of("state", StepState),
+)
+
+order_events = Table(
+    "order_events",
+    metadata,
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    _now("at"),
+    Column("type", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+)
+
+fallouts = Table(
+    "fallouts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), nullable=False),
+    Column("account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("decisions", ARRAY(Text), nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    _now("opened_at"),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("decision", Text),
+    Column("actor", Text),
+    Column("reason", Text),
+    CheckConstraint("state IN ('open', 'closed')", name="state"),
+    Index("fallouts_one_open", "order_id", "step", unique=True, postgresql_where=text("state = 'open'")),
+    Index(None, "account"),
+    Index(None, "opened_at", "id"),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("product", Text, nullable=False),
+    Column("catalog_version", Integer, ForeignKey("orderloom.catalog_versions.version"), nullable=False),
+    Column("root", UUID(as_uuid=False), nullable=False),
+    Column("parent", UUID(as_uuid=False), ForeignKey("orderloom.assets.id")),
+    Column("account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
+    Column("service_account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
+    Column("billing_account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
+    Column("billing_profile", Text, ForeignKey("orderloom.billing_profiles.id"), nullable=False),
+    Column("service_id", Text),
+    Column("service_point", Text),
+    Column("quantity", Integer, nullable=False),
+    Column("attributes", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("billing_type", Text),
+    Column("service_start", DateTime(timezone=True), nullable=False),
+    Column("service_end", DateTime(timezone=True)),
+    Column("created_by_order", UUID(as_uuid=False), nullable=False),
+    Column("created_by_line", Text, nullable=False),
+    _one_of("status", AssetStatus),
+    ForeignKeyConstraint(["created_by_order", "created_by_line"], ["orderloom.order_lines.order_id", "orderloom.order_lines.id"]),
+    UniqueConstraint("created_by_order", "created_by_line"),
+    Index(None, "account"),
+    Index(None, "service_account"),
+    Index(None, "product"),
+    Index(None, "root"),
+)
+
+cross_references = Table(
+    "cross_references",
+    metadata,
+    Column("asset", UUID(as_uuid=False), ForeignKey("orderloom.assets.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("billing_id", Text, primary_key=True),
+    Column("valid_from", DateTime(timezone=True), nullable=False),
+    Column("valid_to", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('service_instance', 'purchased_product', 'discount')", name="kind"),
+    UniqueConstraint("kind", "billing_id"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Integer),
+    Column("body", JSONB),
+    Column("location", Text),
+    _now("created_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _now("at"),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text),
+    Column("decision", Text, nullable=False),
+    Column("reason", Text),
+    Column("body", JSONB),
+)
