@@ -7,9 +7,9 @@ from sqlalchemy import create_engine, text
 def _url() -> str:
     url = context.config.attributes.get("url")
     if url is None:
-        from settings import load  # noqa: PLC0415 - only when Alembic is called by hand
+        from settings import Settings  # noqa: PLC0415 - only when Alembic is called by hand
 
-        url = load().owner_database_url
+        url = Settings().owner_database_url
     return str(url)
 
 

@@ -28,7 +28,7 @@ metadata = MetaData(
     schema="orderloom",
     naming_convention={
         "pk": "%(table_name)s_pk",
-        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
         "uq": "%(table_name)s_%(column_0_N_name)s_key",
         "ck": "%(table_name)s_%(constraint_name)s",
         "ix": "%(table_name)s_%(column_0_N_name)s",
@@ -69,7 +69,7 @@ billing_profiles = Table(
 catalog_versions = Table(
     "catalog_versions",
     metadata,
-    Column("version", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
     Column("document", JSONB, nullable=False),
     Column("digest", Text, nullable=False),
     Column("source", Text, nullable=False),
