@@ -97,7 +97,7 @@ def _root_items(decomposed: Decomposed, root: OrderLine, synced: tuple[str, ...]
         yield (initiate := _item(Function.INITIATE_BILLING, root.id, root.id, covered, (*before, *synced)))
         initiated = (initiate.id,)
     delivered: dict[str, str] = {}
-    for kind, function in ((DeliveryKind.PHYSICAL, Function.DELIVER), (DeliveryKind.LOGICAL, Function.ACTIVATE)):
+    for kind, function in ((DeliveryKind.PHYSICAL, Function.DELIVER), (DeliveryKind.LOGICAL, Function.PROVISION)):
         for item in _deliveries(decomposed, root, lines, kind=kind, function=function, after=(*before, *initiated)):
             delivered |= dict.fromkeys(item.lines, item.id)
             yield item

@@ -21,7 +21,7 @@ class Function(StrEnum):
     RESERVE = "reserve"
     INITIATE_BILLING = "initiate_billing"
     DELIVER = "deliver"
-    ACTIVATE = "activate"
+    PROVISION = "provision"
     FULFILL_BILLING = "fulfill_billing"
     PURCHASE = "purchase"
     COMMIT = "commit"
@@ -51,7 +51,7 @@ _SYSTEM: Mapping[Function, System] = {
     Function.RESERVE: System.INVENTORY,
     Function.INITIATE_BILLING: System.BILLING,
     Function.DELIVER: System.INVENTORY,
-    Function.ACTIVATE: System.PROVISIONING,
+    Function.PROVISION: System.PROVISIONING,
     Function.FULFILL_BILLING: System.BILLING,
     Function.PURCHASE: System.BILLING,
     Function.COMMIT: System.INVENTORY,
@@ -61,10 +61,10 @@ _SYSTEM: Mapping[Function, System] = {
 _UNDO: Mapping[Function, Undo] = {
     Function.RESERVE: Undo.RELEASE,
     Function.INITIATE_BILLING: Undo.VOID_INITIATED,
-    Function.ACTIVATE: Undo.DEACTIVATE,
+    Function.PROVISION: Undo.DEACTIVATE,
 }
 
-NO_RETURN = frozenset({Function.DELIVER, Function.ACTIVATE, Function.FULFILL_BILLING, Function.PURCHASE})
+NO_RETURN = frozenset({Function.DELIVER, Function.PROVISION, Function.FULFILL_BILLING, Function.PURCHASE})
 """Steps past whose sending a root line and all below it can no longer be cancelled or revised (2.7)."""
 
 
@@ -97,7 +97,7 @@ class PlanItem:
 
     @property
     def id(self) -> str:
-        """``activate:1.2``: unique in the plan, the same every time the same order is decomposed."""
+        """``provision:1.2``: unique in the plan, the same every time the same order is decomposed."""
         return f"{self.function}:{self.subject}"
 
     @property
