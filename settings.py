@@ -91,3 +91,16 @@ class Settings(BaseSettings):
             message = "neighbours=urls needs inventory_url, provisioning_url and billing_url"
             raise ValueError(message)
         return self
+
+
+class Provided(BaseSettings):
+    """What `orderloom up` is given; for the rest it starts its own."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERLOOM_", frozen=True, hide_input_in_errors=True)
+
+    database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    owner_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    temporal_address: str | None = None
+    temporal_namespace: str = Settings.model_fields["temporal_namespace"].default
+    temporal_ui_url: str = Settings.model_fields["temporal_ui_url"].default
+    api_port: int = Settings.model_fields["api_port"].default

@@ -44,6 +44,8 @@ class Cluster:
         if self._cluster.exists():
             return
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for abandoned in self.directory.glob("new-*"):
+            shutil.rmtree(abandoned)
         passwords = {role: secrets.token_urlsafe(24) for role in (SUPERUSER, OWNER, APP)}
         _write_secret(self._passwords, json.dumps(passwords))
         with tempfile.TemporaryDirectory(dir=self.directory, prefix="new-") as folder:
@@ -54,10 +56,7 @@ class Cluster:
             new.rename(self._cluster)
 
     def program(self) -> Program:
-        """Return the server as a program; ready once `accepts_connections`. Stops by fast shutdown.
-
-        A `postmaster.pid` left by a killed server is PostgreSQL's own business: it looks whether that server lives.
-        """
+        """Return the server as a program; ready once `accepts_connections`. It stops by fast shutdown."""
         identity = _unprivileged(self.directory)
         identity.own(self._cluster)
         settings = {
@@ -76,6 +75,13 @@ class Cluster:
             stop_signal=SIGINT,
             last_signal=SIGQUIT,
         )
+
+    def forget_killed_server(self) -> None:
+        """Remove what a killed server left behind. Call it only when none of its processes can be alive.
+
+        Otherwise a new server takes any process of ours that has got the old one's number for the old server.
+        """
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def accepts_connections(self) -> bool:
         """Tell whether the server answers."""

@@ -38,7 +38,7 @@ class Program:
     last_signal: signal.Signals = signal.SIGKILL
     stop_within_s: float = 10.0
 
-    def spawn(self, *, output: Path | None = None) -> subprocess.Popen[bytes]:
+    def spawn(self, *, output: Path | None = None, inherit: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
         """Start the program, its output appended to the file `output` or discarded. Call it from the main thread.
 
         The kernel ties a child to the thread that made it: a child of a short-lived thread would die with that thread.
@@ -51,6 +51,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
+                pass_fds=inherit,
                 start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor only, which keeps the order
                 preexec_fn=_die_with(os.getpid(), self.stop_signal),  # noqa: PLW1509 - calls one function of libc
                 user=self.user,
@@ -111,9 +112,19 @@ def wait_until(
         time.sleep(0.02)
 
 
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
+def free_port(*, preferred: int = 0) -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on now: the preferred one if it is."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left counts as free
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            return free_port()
         port: int = probe.getsockname()[1]
         return port
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody accepts connections on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

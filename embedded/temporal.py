@@ -16,7 +16,7 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from embedded.process import NotReady, Program
@@ -31,10 +31,10 @@ _FILE_PRAGMAS = ("journal_mode=WAL", "synchronous=1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A development server. Without `file` it keeps everything in memory, without `ui_port` it has no UI."""
+    """A development server. Without `file` it keeps everything in memory."""
 
     port: int
-    ui_port: int | None = None
+    ui_port: int
     file: Path | None = None
 
     @property
@@ -43,15 +43,14 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     @property
-    def ui_url(self) -> str | None:
+    def ui_url(self) -> str:
         """Return where a person looks."""
-        return None if self.ui_port is None else f"http://127.0.0.1:{self.ui_port}"
+        return f"http://127.0.0.1:{self.ui_port}"
 
     def program(self) -> Program:
         """Return the server as a program; ready once `connect` returns."""
         argv = [str(binary()), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(self.port)]
-        argv += ["--log-level", "error", "--ui-disable-news-fetch"]
-        argv += ["--headless"] if self.ui_port is None else ["--ui-port", str(self.ui_port)]
+        argv += ["--ui-port", str(self.ui_port), "--ui-disable-news-fetch", "--log-level", "error"]
         for pair in _DYNAMIC_CONFIGURATION:
             argv += ["--dynamic-config-value", pair]
         if self.file is not None:
@@ -87,14 +86,8 @@ async def connect(address: str, *, namespace: str = "default", within_s: float =
             return client
 
 
-async def prepare(
-    client: Client, *, search_attributes: Iterable[SearchAttributeKey[Any]], retention: timedelta = RETENTION
-) -> None:
-    """Register what is missing of the search attributes, and keep closed runs for `retention`. Twice is once.
-
-    The server's own start options register attributes only when they create the namespace.
-    """
-    await _register(client, {key.name: key.indexed_value_type for key in search_attributes})
+async def keep_closed_runs(client: Client, *, retention: timedelta = RETENTION) -> None:
+    """Keep the history of closed runs for `retention`; the server's own default is one day."""
     duration = Duration()
     duration.FromTimedelta(retention)
     await client.workflow_service.update_namespace(
@@ -104,16 +97,19 @@ async def prepare(
     )
 
 
-async def _register(client: Client, wanted: dict[str, SearchAttributeIndexedValueType]) -> None:
-    there = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
+async def register(client: Client, search_attributes: Iterable[SearchAttributeKey[Any]]) -> None:
+    """Register what is missing of the search attributes. Twice is once.
+
+    The server's own start options register attributes only when they create the namespace.
+    """
+    namespace = client.namespace
+    there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
     missing = {
-        name: IndexedValueType.ValueType(int(kind))
-        for name, kind in wanted.items()
-        if name not in there.custom_attributes
+        key.name: IndexedValueType.ValueType(int(key.indexed_value_type))
+        for key in search_attributes
+        if key.name not in there.custom_attributes
     }
     if missing:
         await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+            AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
         )

@@ -93,7 +93,7 @@ def module_database(fresh_database: FreshDatabase) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of a running Temporal that keeps everything in memory; `temporal_client` makes it ready."""
-    server = temporal.Server(port=free_port())
+    server = temporal.Server(port=free_port(), ui_port=free_port())
     at_once = dataclasses.replace(server.program(), stop_signal=SIGKILL)  # it has nothing to save
     with running(at_once, output=tmp_path_factory.mktemp("temporal") / "temporal.log"):
         yield server.address
@@ -103,7 +103,7 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def temporal_client(temporal_address: str) -> Client:
     """A client of the running Temporal, the search attributes registered."""
     client = await temporal.connect(temporal_address)
-    await temporal.prepare(client, search_attributes=_search_attributes())
+    await temporal.register(client, _search_attributes())
     return await Client.connect(temporal_address, data_converter=pydantic_data_converter)
 
 

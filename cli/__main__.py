@@ -1,0 +1,5 @@
+"""`python -m cli` is `orderloom`, wherever it is installed."""
+
+from cli import app
+
+app()

@@ -1,0 +1,97 @@
+"""`orderloom up`: the whole system on this machine, in the foreground."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from embedded.system import Plan, System
+
+commands = typer.Typer()
+
+DataFolder = Annotated[Path | None, typer.Option("--data", help="Where data lives. Default: a folder of yours.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The API's port; 0: every port is any free one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+@commands.command(rich_help_panel="The whole system")
+def up(data: DataFolder = None, port: Port = None, *, as_json: Json = False) -> None:
+    """Run PostgreSQL, Temporal with its UI, a worker and the API until Ctrl-C.
+
+    With ORDERLOOM_DATABASE_URL or ORDERLOOM_TEMPORAL_ADDRESS set it uses those instead of its own.
+    """
+    from embedded import lock, postgres, process, system
+
+    told = _json_line if as_json else _sentence
+    planned = plan(data or default_data_folder(), port)
+    try:
+        asyncio.run(run(planned, announce=lambda found: typer.echo(told(found))))
+    except (lock.InUse, postgres.CannotRun, process.NotReady, system.PortTaken) as problem:
+        _say(str(problem))
+        raise typer.Exit(1) from None
+
+
+def plan(data: Path, port: int | None) -> "Plan":
+    """Say what to run: our own of everything that the environment does not provide."""
+    from embedded.system import Database, Plan, Runs
+    from settings import Provided
+
+    given = Provided()
+    return Plan(
+        data=data,
+        api_port=given.api_port if port is None else port,
+        database=Database(url=given.database_url, owner_url=given.owner_database_url or given.database_url)
+        if given.database_url
+        else None,
+        runs=Runs(address=given.temporal_address, namespace=given.temporal_namespace, ui_url=given.temporal_ui_url)
+        if given.temporal_address
+        else None,
+    )
+
+
+def default_data_folder() -> Path:
+    """Return the folder of this user that holds the system's data."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "orderloom"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "orderloom"
+
+
+async def run(plan: "Plan", *, announce: Callable[["System"], None]) -> None:
+    """Run until SIGINT or SIGTERM, then stop everything in order. A second signal hurries nothing."""
+    asked = asyncio.Event()
+    for asking in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(asking, asked.set)
+    working = asyncio.create_task(_work(plan, announce=announce))
+    await asyncio.wait({working, asyncio.create_task(asked.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+
+
+async def _work(plan: "Plan", *, announce: Callable[["System"], None]) -> None:
+    from embedded import system
+
+    async with system.running(plan, say=_say) as found:
+        announce(found)
+        await asyncio.Event().wait()
+
+
+def _json_line(found: "System") -> str:
+    return json.dumps({"ready": True, **asdict(found)})
+
+
+def _sentence(found: "System") -> str:
+    return f"Orderloom is ready: API {found.api} (docs at /docs), Temporal UI {found.temporal_ui}; Ctrl-C stops it"
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)

@@ -1,0 +1,59 @@
+"""The parts of the system one by one, as production runs them. Each reads `ORDERLOOM_…`, see `settings.py`."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel="Parts, for production")
+def migrate() -> None:
+    """Bring the database and the Temporal namespace to what this version needs. Safe to repeat."""
+    from models import database
+
+    settings = _settings()
+    database.upgrade(settings.owner_database_url)
+    asyncio.run(_register_search_attributes(settings))
+
+
+@commands.command(rich_help_panel="Parts, for production")
+def worker() -> None:
+    """Run a worker until it is asked to stop."""
+    import worker as root
+
+    root.main(_settings())
+
+
+@commands.command(rich_help_panel="Parts, for production")
+def server() -> None:
+    """Run the API until it is asked to stop."""
+    import server as root
+
+    root.main(_settings())
+
+
+async def _register_search_attributes(settings: "Settings") -> None:
+    from embedded import temporal
+    from workflows import search_attributes
+
+    client = await temporal.connect(settings.temporal_address, namespace=settings.temporal_namespace)
+    await temporal.register(client, search_attributes.ALL)
+
+
+def _settings() -> "Settings":
+    from pydantic import ValidationError
+
+    from settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            field = "_".join(str(part) for part in problem["loc"])
+            typer.echo(f"ORDERLOOM_{field.upper()}: {problem['msg']}", err=True)
+        raise typer.Exit(2) from None
