@@ -10,9 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
@@ -88,13 +86,9 @@ async def connect(address: str, *, namespace: str = "default", within_s: float =
 
 async def keep_closed_runs(client: Client, *, retention: timedelta = RETENTION) -> None:
     """Keep the history of closed runs for `retention`; the server's own default is one day."""
-    duration = Duration()
-    duration.FromTimedelta(retention)
-    await client.workflow_service.update_namespace(
-        UpdateNamespaceRequest(
-            namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=duration)
-        )
-    )
+    change = UpdateNamespaceRequest(namespace=client.namespace)
+    change.config.workflow_execution_retention_ttl.FromTimedelta(retention)
+    await client.workflow_service.update_namespace(change)
 
 
 async def register(client: Client, search_attributes: Iterable[SearchAttributeKey[Any]]) -> None:

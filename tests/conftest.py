@@ -2,23 +2,21 @@
 
 import contextlib
 import dataclasses
-import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from signal import SIGKILL
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from psycopg2 import sql
-from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from embedded import temporal
 from embedded.postgres import APP, DATABASE, OWNER, SUPERUSER, Cluster
 from embedded.process import free_port, running, wait_until
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -52,7 +50,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def template(cluster: Cluster) -> str:
     """The name of the database that every test's own is a copy of: roles, extension, and the migrations run."""
-    _migrate(cluster.url(OWNER))
+    from models.database import upgrade
+
+    upgrade(cluster.url(OWNER))
     return DATABASE
 
 
@@ -93,6 +93,8 @@ def module_database(fresh_database: FreshDatabase) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of a running Temporal that keeps everything in memory; `temporal_client` makes it ready."""
+    from embedded import temporal
+
     server = temporal.Server(port=free_port(), ui_port=free_port())
     at_once = dataclasses.replace(server.program(), stop_signal=SIGKILL)  # it has nothing to save
     with running(at_once, output=tmp_path_factory.mktemp("temporal") / "temporal.log"):
@@ -100,21 +102,13 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def temporal_client(temporal_address: str) -> Client:
+async def temporal_client(temporal_address: str) -> "Client":
     """A client of the running Temporal, the search attributes registered."""
-    client = await temporal.connect(temporal_address)
-    await temporal.register(client, _search_attributes())
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
+    from embedded import temporal
+    from workflows import search_attributes
+
+    await temporal.register(await temporal.connect(temporal_address), search_attributes.ALL)
     return await Client.connect(temporal_address, data_converter=pydantic_data_converter)
-
-
-def _migrate(owner_url: str) -> None:
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module("models.database").upgrade(owner_url)
-
-
-def _search_attributes() -> tuple[SearchAttributeKey[Any], ...]:
-    try:
-        keys: tuple[SearchAttributeKey[Any], ...] = importlib.import_module("workflows.search_attributes").ALL
-    except ModuleNotFoundError:
-        return ()
-    return keys

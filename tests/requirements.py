@@ -1,0 +1,59 @@
+"""Which requirement row is proved by which test: `python -m tests.requirements [SPEC]`.
+
+Reads the rows that the tests name with `@pytest.mark.req(…)`. With SPEC, a page whose tables begin with the row, it
+also lists the rows that no test names and the names that are no row, and exits 1 if there are any of the latter.
+"""
+
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+_ROW = re.compile(r"^\| ([A-PR-Z]+\d+) \|", re.MULTILINE)  # Q rows are questions
+
+
+class _Rows:
+    """A plugin that gathers, at collection, the tests of each row."""
+
+    def __init__(self) -> None:
+        self.tests: dict[str, list[str]] = defaultdict(list)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
+            for mark in item.iter_markers("req"):
+                for row in mark.args:
+                    self.tests[row].append(item.nodeid)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table and return the exit status."""
+    rows = _Rows()
+    quietly = ["--collect-only", "--override-ini=addopts=", "--import-mode=importlib", "-p", "no:terminal"]
+    status = pytest.main([*quietly, "tests"], plugins=[rows])
+    for row in sorted(rows.tests, key=_natural):
+        print(f"{row:<6} {len(rows.tests[row]):>3}  {rows.tests[row][0]}")
+    tests = set().union(*rows.tests.values())
+    print(f"\n{len(rows.tests)} rows are named by {len(tests)} tests")
+    unknown = _compare(set(rows.tests), Path(arguments[0])) if arguments else set()
+    return int(status) or bool(unknown)
+
+
+def _compare(named: set[str], spec: Path) -> set[str]:
+    asked = set(_ROW.findall(spec.read_text()))
+    untested = sorted(asked - named, key=_natural)
+    print(f"{len(asked & named)} of {len(asked)} rows of {spec.name} are named; not yet: {' '.join(untested)}")
+    unknown = named - asked
+    if unknown:
+        print(f"no such row: {' '.join(sorted(unknown, key=_natural))}")
+    return unknown
+
+
+def _natural(row: str) -> tuple[str, int]:
+    letters = row.rstrip("0123456789")
+    return letters, int(row[len(letters) :] or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
