@@ -134,9 +134,10 @@ class Order:
 
     def descendants(self, line: OrderLine) -> Iterator[OrderLine]:
         """Every line below a line, parents first."""
-        for child in self.children(line):
-            yield child
-            yield from self.descendants(child)
+        below = list(reversed(self.children(line)))
+        while below:
+            yield (child := below.pop())
+            below.extend(reversed(self.children(child)))
 
     def ancestors(self, line: OrderLine) -> Iterator[OrderLine]:
         """The lines above a line, nearest first."""
