@@ -1,0 +1,113 @@
+"""The billing protocol's calls: synchronize, initiate, fulfill, purchase; void is the undo of initiate."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from temporalio import activity
+
+from activities.journal import Journal, Sending, ask, carry_out, only, take_back
+from activities.messages import Batch, Outcome, Taken
+from activities.neighbours import Billing
+from activities.records import Accounts
+from domain.billing import Account, Billed, ServiceOrder, service_order
+from domain.catalog import BillingPhase
+from domain.in_flight import InFlight
+from domain.neighbour import Refused
+from domain.plan import Function, PlanItem, Undo
+from domain.progress import Done
+
+_BILLED = TypeAdapter(Billed)
+_ACCOUNT = TypeAdapter(Account)
+
+
+@dataclass(frozen=True)
+class BillingActivities:
+    """The steps that billing carries out; ``clock`` dates what it answers without a date."""
+
+    billing: Billing
+    journal: Journal
+    accounts: Accounts
+    clock: Callable[[], datetime]
+
+    @activity.defn(name=Function.SYNC_CUSTOMER.value)
+    def sync_customer(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Tell billing of a billing account before its first call (F34)."""
+        return carry_out(self.journal, batch, self._sync)
+
+    def _sync(self, sending: Sending) -> Done | Refused:
+        account = self.accounts.account(sending.item.subject)
+        answer = ask(
+            self.journal,
+            sending,
+            call=lambda: self.billing.sync_customer(key=sending.key, account=account),
+            known=lambda: only(self.billing.query(key=sending.key), Account, Refused),
+        )
+        if isinstance(answer, Refused):
+            return answer
+        at = self.clock()
+        self.accounts.synchronized(account.id, at=at)
+        return Done(step=sending.item.id, key=sending.key, at=at, result=_ACCOUNT.dump_python(answer, mode="json"))
+
+    @activity.defn(name=Function.INITIATE_BILLING.value)
+    def initiate_billing(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Phase one: instances and products exist in billing before anything is activated (B49, F21)."""
+        return carry_out(self.journal, batch, self._initiate)
+
+    def _initiate(self, sending: Sending) -> Done | Refused:
+        orders = initiated_services(sending.in_flight, sending.item)
+        return self._bill(sending, lambda: self.billing.initiate(key=sending.key, orders=orders))
+
+    @activity.defn(name=Function.FULFILL_BILLING.value)
+    def fulfill_billing(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Phase two: billed from the date of the proof; retries keep that date (B57, 5.5)."""
+        return carry_out(self.journal, batch, self._fulfill)
+
+    def _fulfill(self, sending: Sending) -> Done | Refused:
+        order, actual = carried(sending.in_flight, sending.item), sending.actual or self.clock()
+        return self._bill(sending, lambda: self.billing.fulfill(key=sending.key, order=order, actual=actual))
+
+    @activity.defn(name=Function.PURCHASE.value)
+    def purchase(self, batch: Batch) -> tuple[Outcome, ...]:
+        """The one call of single-phase billing (B48)."""
+        return carry_out(self.journal, batch, self._purchase)
+
+    def _purchase(self, sending: Sending) -> Done | Refused:
+        order, actual = carried(sending.in_flight, sending.item), sending.actual or self.clock()
+        return self._bill(sending, lambda: self.billing.purchase(key=sending.key, order=order, actual=actual))
+
+    @activity.defn(name=Undo.VOID_INITIATED.value)
+    def void_initiated(self, taken: Taken) -> None:
+        """Take back what was initiated for a bundle, each service with its products; nothing was charged (5.4)."""
+        take_back(self.journal, taken, self._void)
+
+    def _void(self, in_flight: InFlight, item: PlanItem, _: str, undo: str) -> Refused | None:
+        for order in initiated_services(in_flight, item):
+            answer = self.billing.void_initiated(key=f"{undo}:{order.line}", asset=order.asset)
+            if isinstance(answer, Refused):
+                return answer
+        return None
+
+    def _bill(self, sending: Sending, call: Callable[[], Billed | Refused]) -> Done | Refused:
+        known = lambda: only(self.billing.query(key=sending.key), Billed, Refused)  # noqa: E731
+        answer = ask(self.journal, sending, call=call, known=known)
+        if isinstance(answer, Refused):
+            return answer
+        at = sending.actual or self.clock()
+        return Done(step=sending.item.id, key=sending.key, at=at, result=_BILLED.dump_python(answer, mode="json"))
+
+
+def initiated_services(in_flight: InFlight, item: PlanItem) -> tuple[ServiceOrder, ...]:
+    """One order for each two-phase service of the bundle, without its Items: those are charged at the end (5.3)."""
+    decomposed = in_flight.decomposed
+    return tuple(
+        service_order(decomposed, in_flight.id, decomposed.initiated_with(line), items_too=False)
+        for line in in_flight.lines(item)
+        if decomposed.product(line).is_service and decomposed.phase(line) is BillingPhase.TWO
+    )
+
+
+def carried(in_flight: InFlight, item: PlanItem) -> ServiceOrder:
+    """All that the closing billing call of a service, or of a line billed alone, carries."""
+    return service_order(in_flight.decomposed, in_flight.id, in_flight.lines(item), items_too=True)

@@ -1,0 +1,95 @@
+"""What workflows and activities say to each other. Fields are only ever added, with defaults: orders live for years."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.order import State
+from domain.plan import Plan, PlanItem
+from domain.progress import OrderRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One plan item to be carried out: ``generation`` counts deliberate redos, ``actual`` is the date of the proof."""
+
+    id: str
+    generation: int = 0
+    actual: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Plan items of one function and one root bundle, in order. ``resent``: an earlier attempt may have happened."""
+
+    ref: OrderRef
+    steps: tuple[Step, ...]
+    resent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one step: done (``code`` is none), refused, or still at work (``again_in_s``).
+
+    ``order_state`` is the order's state when the step brought the whole order to its end.
+    """
+
+    step: str
+    at: datetime | None = None
+    code: str | None = None
+    message: str | None = None
+    again_in_s: float | None = None
+    order_state: State | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineTitle:
+    """A line as operators know it."""
+
+    id: str
+    product: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The verdict on an acknowledged order: codes of what is broken now, none when it can go on."""
+
+    violations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decomposition:
+    """The plan without the lines of its items, and the first lines by title."""
+
+    items: tuple[PlanItem, ...]
+    lines: tuple[LineTitle, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return Plan(items=self.items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """A state the order takes, and why."""
+
+    ref: OrderRef
+    state: State
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A step to be taken back: the key that did it is remade from step and generation."""
+
+    ref: OrderRef
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootEnd:
+    """A root bundle given up: its lines end in ``state``."""
+
+    ref: OrderRef
+    root: str
+    state: State

@@ -1,0 +1,91 @@
+"""Bring services up on the network; deactivate is the undo."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from temporalio import activity
+
+from activities.journal import Journal, Sending, ask, carry_out, only, take_back
+from activities.messages import Batch, Outcome, Taken
+from activities.neighbours import Provisioning
+from domain.in_flight import InFlight
+from domain.neighbour import Refused
+from domain.plan import Function, Undo
+from domain.progress import Done
+from domain.provisioning import Activation, NetworkService, Working
+
+_ACTIVATION = TypeAdapter(Activation)
+
+
+@dataclass(frozen=True)
+class ProvisioningActivities:
+    """The steps that the network carries out; ``clock`` says when they are sent."""
+
+    provisioning: Provisioning
+    journal: Journal
+    clock: Callable[[], datetime]
+
+    @activity.defn(name=Function.PROVISION.value)
+    def provision(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Activate services, a nested one after the one it stands in (F02, F20)."""
+        self.journal.sent(batch.ref.order, steps=[x.id for x in batch.steps], at=self.clock())
+        return carry_out(self.journal, batch, self._activate)
+
+    def _activate(self, sending: Sending) -> Done | Working | Refused:
+        service = network_service(sending, self._numbers(sending))
+        answer = ask(
+            self.journal,
+            sending,
+            call=lambda: self.provisioning.activate(key=sending.key, service=service),
+            known=lambda: only(self.provisioning.query(key=sending.key), Activation, Refused, Working),
+        )
+        if not isinstance(answer, Activation):
+            return answer
+        result = _ACTIVATION.dump_python(answer, mode="json")
+        return Done(step=sending.item.id, key=sending.key, at=answer.at, result=result)
+
+    def _numbers(self, sending: Sending) -> dict[str, tuple[str, ...]]:
+        """What inventory reserved for the lines of this step, by pool."""
+        step = f"{Function.RESERVE}:{sending.item.root}"
+        if step not in sending.in_flight.items:
+            return {}
+        held = self.journal.results(sending.in_flight.id, [step]).get(step, {}).get("held", ())
+        return {x["pool"]: tuple(x["values"]) for x in held if x["pool"] and x["line"] in sending.item.lines}
+
+    @activity.defn(name=Undo.DEACTIVATE.value)
+    def deactivate(self, taken: Taken) -> None:
+        """Take a service down; harmless when it never ran (2.7)."""
+        take_back(
+            self.journal,
+            taken,
+            lambda in_flight, item, _, undo: self.provisioning.deactivate(
+                key=undo, service=in_flight.asset(in_flight.order.by_id[item.subject])
+            ),
+        )
+
+
+def network_service(sending: Sending, numbers: dict[str, tuple[str, ...]]) -> NetworkService:
+    """What the network is told of a service: its own logical components are features, not services of their own."""
+    in_flight, item = sending.in_flight, sending.item
+    head = in_flight.order.by_id[item.subject]
+    lines = in_flight.lines(item)
+    attributes: dict[str, Any] = {}
+    for line in lines:
+        attributes |= line.attributes
+    return NetworkService(
+        service=in_flight.asset(head),
+        product=head.product,
+        account=head.service_account or in_flight.order.account,
+        billable=in_flight.decomposed.product(head).is_service,
+        service_id=head.service_id or next(_first(numbers), None),
+        features=tuple(x.product for x in lines if x is not head),
+        numbers=numbers,
+        attributes=attributes,
+    )
+
+
+def _first(numbers: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    return (values[0] for values in numbers.values() if values)

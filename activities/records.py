@@ -1,0 +1,180 @@
+"""The order's own records: validate, decompose, asset, and every state in between."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter
+from temporalio import activity
+
+from activities.journal import Journal
+from activities.messages import (
+    Batch,
+    Decomposition,
+    LineTitle,
+    Outcome,
+    RootEnd,
+    Transition,
+    Validation,
+)
+from domain.billing import Account, Billed
+from domain.decomposition import decompose
+from domain.in_flight import Correction, InFlight
+from domain.installation import Completed, InstalledAsset, closing_steps, installed
+from domain.inventory import Reservation
+from domain.order import Action, State
+from domain.plan import Function, PlanItem
+from domain.progress import Closing, Done, Fallout, OrderRef
+from domain.propagation import propagate
+from domain.validation import Facts, validate
+
+SHOWN_LINES = 40
+"""How many lines an operator is shown in the run's details."""
+
+_RESERVATION = TypeAdapter(Reservation)
+_BILLED = TypeAdapter(Billed)
+
+
+class Accounts(Protocol):
+    """Billing accounts as billing is told of them."""
+
+    def account(self, id: str) -> Account:  # noqa: A002
+        """The account."""
+        ...
+
+    def synchronized(self, id: str, *, at: datetime) -> None:  # noqa: A002
+        """Write down that billing knows the account."""
+        ...
+
+
+class Records(Journal, Protocol):
+    """The order's own rows."""
+
+    def facts(self, in_flight: InFlight) -> Facts:
+        """What is known of the accounts, profiles and assets the order mentions."""
+        ...
+
+    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> None:
+        """Store the plan and begin: order and lines are in progress, context lines completed. Twice is once."""
+        ...
+
+    def transition(self, order: str, state: State, *, reason: str | None) -> None:
+        """Bring the order to a state it is not in yet."""
+        ...
+
+    def install(self, in_flight: InFlight, item: PlanItem, assets: Sequence[InstalledAsset], done: Done, *,
+                delivered: Mapping[str, datetime]) -> State | None:  # fmt: skip
+        """Write a bundle's assets and complete its lines; the order's state when that was the last of it."""
+        ...
+
+    def states(self, order: str) -> Mapping[str, State]:
+        """The present states of the order's lines."""
+        ...
+
+    def open_fallout(self, fallout: Fallout, *, lines: Mapping[str, State]) -> None:
+        """Open a fallout, hold its step, and bring lines to the states given. Twice is once."""
+        ...
+
+    def close_fallout(self, closing: Closing, *, lines: Mapping[str, State]) -> None:
+        """Close a fallout with the decision taken, and bring lines to the states given. Twice is once."""
+        ...
+
+    def correct(self, ref: OrderRef, correction: Correction) -> None:
+        """Add an operator's correction as the one numbered ``ref.corrections``."""
+        ...
+
+    def end_root(self, order: str, root: str, state: State) -> State | None:
+        """Bring a root bundle's open lines to a final state; the order's state when that was the last of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordActivities:
+    """What happens to an order's own rows; ``clock`` dates what nothing delivered."""
+
+    records: Records
+    clock: Callable[[], datetime]
+
+    @activity.defn
+    def validate(self, ref: OrderRef) -> Validation:
+        """Whether the order still breaks no rule, now that its turn has come (W2)."""
+        in_flight = self.records.load(ref)
+        violations = validate(in_flight.order, in_flight.catalog, self.records.facts(in_flight))
+        return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in violations))
+
+    @activity.defn
+    def decompose(self, ref: OrderRef) -> Decomposition:
+        """Decompose the order, store its plan and begin (W2, B34)."""
+        in_flight = self.records.load(ref)
+        order = in_flight.order
+        unsynced = self.records.facts(in_flight).unsynced_accounts
+        plan = decompose(order, in_flight.catalog, unsynced_accounts=unsynced)
+        context = [x.id for x in order.lines if x.action is Action.NONE]
+        self.records.planned(ref.order, plan.items, context=context)
+        return Decomposition(
+            items=tuple(replace(item, lines=()) for item in plan.items),
+            lines=tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES]),
+        )
+
+    @activity.defn(name=Function.ASSET.value)
+    def asset(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Create the installed assets of a bundle and complete its lines (A02, A11, F05)."""
+        in_flight = self.records.load(batch.ref)
+        return tuple(self._install(in_flight, in_flight.items[step.id]) for step in batch.steps)
+
+    def _install(self, in_flight: InFlight, item: PlanItem) -> Outcome:
+        at = self.clock()
+        completed = self._completed(in_flight, closing_steps(in_flight, item.root))
+        done = Done(step=item.id, key=f"{in_flight.id}:{item.id}", at=at, result={})
+        assets = installed(in_flight, item, completed, at=at)
+        state = self.records.install(in_flight, item, assets, done, delivered=completed.delivered)
+        return Outcome(step=item.id, at=at, order_state=state)
+
+    def _completed(self, in_flight: InFlight, steps: Iterable[PlanItem]) -> Completed:
+        items = {x.id: x for x in steps}
+        answers = self.records.results(in_flight.id, items)
+        reservation: Reservation | None = None
+        delivered: dict[str, datetime] = {}
+        billed: dict[str, Billed] = {}
+        for id_, answer in answers.items():
+            match (item := items[id_]).function:
+                case Function.RESERVE:
+                    reservation = _RESERVATION.validate_python(answer)
+                case Function.PROVISION | Function.DELIVER:
+                    delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
+                case Function.FULFILL_BILLING | Function.PURCHASE:
+                    billed[item.subject] = _BILLED.validate_python(answer)
+        return Completed(reservation=reservation, delivered=delivered, billed=billed)
+
+    @activity.defn
+    def transition(self, transition: Transition) -> None:
+        """Bring the order to a state, and say why."""
+        self.records.transition(transition.ref.order, transition.state, reason=transition.reason)
+
+    @activity.defn
+    def open_fallout(self, fallout: Fallout) -> None:
+        """Put a step that needs a person on the work list."""
+        self.records.open_fallout(fallout, lines=self._propagated(fallout.ref, fallout.lines, State.HELD))
+
+    @activity.defn
+    def close_fallout(self, closing: Closing) -> None:
+        """Take a decided fallout off the work list; a correction becomes part of the order."""
+        if closing.correction is not None:
+            self.records.correct(closing.ref, closing.correction)
+        lines = self.records.load(closing.ref).item(closing.step).lines
+        self.records.close_fallout(closing, lines=self._propagated(closing.ref, lines, State.IN_PROGRESS))
+
+    @activity.defn
+    def end_root(self, end: RootEnd) -> State | None:
+        """Give a root bundle up, after what was done for it is undone."""
+        return self.records.end_root(end.ref.order, end.root, end.state)
+
+    def _propagated(self, ref: OrderRef, lines: Sequence[str], state: State) -> Mapping[str, State]:
+        """The lines that take a state when some do: a bundle's reaches all below it, never the other way (B27, B28)."""
+        decomposed = self.records.load(ref).decomposed
+        states = dict(self.records.states(ref.order))
+        for line in lines:
+            found = propagate(decomposed, decomposed.order.by_id[line], {"state": state}, states=states)
+            states |= dict.fromkeys(found.changes, state)
+        return {line: now for line, now in states.items() if now is state}

@@ -1,0 +1,68 @@
+"""An order's progress, as it is written down: what was done, what needs a person, and what the person decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domain.in_flight import Correction
+from domain.order import Scalar
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRef:
+    """Which order, in which revision, with how many of its corrections."""
+
+    order: str
+    revision: int = 0
+    corrections: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A step that is done: the key that did it, when it took effect, and the neighbour's answer as plain JSON values."""
+
+    step: str
+    key: str
+    at: datetime
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallout:
+    """A step that needs a person: what failed, how often it was tried, and what may be decided."""
+
+    id: str
+    ref: OrderRef
+    account: str
+    step: str
+    lines: tuple[str, ...]
+    type: str
+    code: str
+    message: str
+    attempts: int
+    decisions: tuple[str, ...]
+    order_held: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """A person's decision about a fallout: ``retry``, ``retry_with``, ``skip`` or ``abort``; who, and why."""
+
+    fallout: str
+    decision: str
+    actor: str
+    reason: str
+    input: Mapping[str, Scalar | Mapping[str, Scalar]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closing:
+    """A fallout that is settled by a decision: its step is carried out anew, corrected, ``skipped`` or given up."""
+
+    ref: OrderRef
+    resolution: Resolution
+    step: str
+    order_resumes: bool = False
+    skipped: bool = False
+    correction: Correction | None = None
