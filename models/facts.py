@@ -12,7 +12,7 @@ _FACTS = text("""
     SELECT 'profile', id, NULL, account, NULL, NULL FROM orderloom.billing_profiles WHERE id = ANY(:profiles)
     UNION ALL
     SELECT 'asset', CAST(id AS text), product, account, status, NULL
-      FROM orderloom.assets WHERE CAST(id AS text) = ANY(:assets)
+      FROM orderloom.assets WHERE id = ANY(CAST(:assets AS uuid[]))
 """)
 
 
