@@ -93,3 +93,10 @@ class RootEnd:
     ref: OrderRef
     root: str
     state: State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A root bundle at its end, and the order's state when that was the last of it."""
+
+    order_state: State | None = None

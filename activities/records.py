@@ -12,6 +12,7 @@ from activities.journal import Journal
 from activities.messages import (
     Batch,
     Decomposition,
+    Ended,
     LineTitle,
     Outcome,
     RootEnd,
@@ -166,9 +167,9 @@ class RecordActivities:
         self.records.close_fallout(closing, lines=self._propagated(closing.ref, lines, State.IN_PROGRESS))
 
     @activity.defn
-    def end_root(self, end: RootEnd) -> State | None:
+    def end_root(self, end: RootEnd) -> Ended:
         """Give a root bundle up, after what was done for it is undone."""
-        return self.records.end_root(end.ref.order, end.root, end.state)
+        return Ended(order_state=self.records.end_root(end.ref.order, end.root, end.state))
 
     def _propagated(self, ref: OrderRef, lines: Sequence[str], state: State) -> Mapping[str, State]:
         """The lines that take a state when some do: a bundle's reaches all below it, never the other way (B27, B28)."""

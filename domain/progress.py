@@ -30,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Fallout:
-    """A step that needs a person: what failed, how often it was tried, and what may be decided."""
+    """A step that needs a person: what failed, and what may be decided."""
 
     id: str
     ref: OrderRef
@@ -40,9 +40,7 @@ class Fallout:
     type: str
     code: str
     message: str
-    attempts: int
     decisions: tuple[str, ...]
-    order_held: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +61,5 @@ class Closing:
     ref: OrderRef
     resolution: Resolution
     step: str
-    order_resumes: bool = False
     skipped: bool = False
     correction: Correction | None = None

@@ -211,8 +211,9 @@ _TRANSITION = changes("""
 _OPEN_FALLOUT = changes("""
     opened AS (
         INSERT INTO orderloom.fallouts (id, order_id, account, step, line, type, code, message, attempts, decisions)
-        VALUES (:id, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message, :attempts,
-                CAST(:decisions AS text[]))
+        SELECT :id, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message,
+               (SELECT attempts FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step),
+               CAST(:decisions AS text[])
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ),
@@ -357,8 +358,7 @@ class PostgresRecords:
         row = asdict(fallout)
         row |= {"line": fallout.lines[0], "decisions": list(fallout.decisions), "lines": json.dumps(lines)}
         order = row.pop("ref")["order"]
-        state = State.HELD if row.pop("order_held") else None
-        self._change(_OPEN_FALLOUT, order, state=state, reason=fallout.code, **row)
+        self._change(_OPEN_FALLOUT, order, **row)
 
     def close_fallout(self, closing: Closing, *, lines: Mapping[str, State]) -> None:
         """Close a fallout with the decision taken."""
@@ -366,7 +366,6 @@ class PostgresRecords:
         self._change(
             _CLOSE_FALLOUT,
             closing.ref.order,
-            state=State.IN_PROGRESS if closing.order_resumes else None,
             id=resolution.fallout,
             decision=resolution.decision,
             actor=resolution.actor,

@@ -1,0 +1,154 @@
+"""The worker: joins activities with the neighbours and the records, and polls until it is asked to stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from activities.catalog import CatalogActivities
+from adapters.billing.client import BillingClient
+from adapters.billing.embedded import EmbeddedBilling
+from adapters.inventory.client import InventoryClient
+from adapters.inventory.embedded import EmbeddedInventory
+from adapters.provisioning.client import ProvisioningClient
+from adapters.provisioning.embedded import EmbeddedProvisioning
+from models.catalogs import PostgresCatalogs
+from sqlalchemy import Engine
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from workflows.catalog_sync import CatalogSync
+
+from activities.billing import BillingActivities
+from activities.inventory import InventoryActivities
+from activities.neighbours import Billing, Inventory, Provisioning
+from activities.provisioning import ProvisioningActivities
+from activities.records import RecordActivities
+from models.database import connect
+from models.records import PostgresRecords
+from settings import Neighbours, Settings, WorkflowSandbox
+from workflows.order import OrderWorkflow
+
+WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync)
+GRACE = timedelta(seconds=10)
+"""How long running activities may finish when the worker is asked to stop."""
+
+PASSED_THROUGH = (
+    "activities",
+    "domain",
+    "structlog",
+    "workflows.details",
+    "workflows.messages",
+    "workflows.progress",
+    "workflows.search_attributes",
+)
+"""What workflows use without a fresh copy for every run: none of it keeps anything between calls."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """The three neighbours, embedded or remote."""
+
+    inventory: Inventory
+    provisioning: Provisioning
+    billing: Billing
+
+
+def main(settings: Settings) -> None:
+    """Run a worker until SIGINT or SIGTERM; running activities may finish first."""
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    engine = connect(settings.database_url, pool_size=settings.worker_threads)
+    client = await Client.connect(
+        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+    )
+    stop = asyncio.Event()
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(asked, stop.set)
+    with ThreadPoolExecutor(settings.worker_threads) as threads:
+        worker = create(
+            client,
+            task_queue=settings.task_queue,
+            activities=activities(engine, neighbours(settings, engine)),
+            threads=threads,
+            cached_workflows=settings.worker_cached_workflows,
+            runner=runner(settings.workflow_sandbox),
+        )
+        async with worker:
+            await stop.wait()
+
+
+def neighbours(settings: Settings, engine: Engine) -> Joined:
+    """The neighbours the settings name."""
+    if settings.neighbours is Neighbours.EMBEDDED:
+        return embedded(engine)
+    return Joined(
+        inventory=InventoryClient(str(settings.inventory_url)),
+        provisioning=ProvisioningClient(str(settings.provisioning_url)),
+        billing=BillingClient(str(settings.billing_url)),
+    )
+
+
+def embedded(engine: Engine) -> Joined:
+    """The neighbours of this repository, with ledgers in the same database."""
+    return Joined(
+        inventory=EmbeddedInventory(engine, clock=now),
+        provisioning=EmbeddedProvisioning(engine, clock=now),
+        billing=EmbeddedBilling(engine, clock=now),
+    )
+
+
+def activities(engine: Engine, joined: Joined) -> Sequence[Callable[..., Any]]:
+    """Every activity, with its collaborators."""
+    records = PostgresRecords(engine)
+    inventory = InventoryActivities(joined.inventory, records, now)
+    provisioning = ProvisioningActivities(joined.provisioning, records, now)
+    billing = BillingActivities(joined.billing, records, records, now)
+    own = RecordActivities(records, now)
+    catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), now)
+    found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog) for name in dir(x)]
+    return [x for x in found if hasattr(x, "__temporal_activity_definition")]
+
+
+def create(
+    client: Client,
+    *,
+    task_queue: str,
+    activities: Sequence[Callable[..., Any]],
+    threads: ThreadPoolExecutor,
+    cached_workflows: int,
+    runner: WorkflowRunner,
+) -> Worker:
+    """A worker of all workflows and activities."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=WORKFLOWS,
+        activities=activities,
+        activity_executor=threads,
+        workflow_runner=runner,
+        max_cached_workflows=cached_workflows,
+        max_concurrent_activities=threads._max_workers,  # noqa: SLF001
+        max_concurrent_local_activities=threads._max_workers,  # noqa: SLF001
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def runner(sandbox: WorkflowSandbox) -> WorkflowRunner:
+    """How workflow code is run: guarded against nondeterminism, or at a third less CPU."""
+    if sandbox is WorkflowSandbox.OFF:
+        return UnsandboxedWorkflowRunner()
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
+
+
+def now() -> datetime:
+    """The one real clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,89 @@
+"""What the Temporal UI shows of an order: search attributes and the run's details, in words an operator needs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from temporalio.common import SearchAttributeUpdate
+
+from domain.order import State
+from domain.plan import StepState
+from domain.progress import Fallout
+from workflows import search_attributes
+from workflows.messages import OrderRun
+from workflows.progress import OrderProgress
+
+SHOWN_STEPS = 60
+_SIGN = {StepState.DONE: "✓", StepState.HELD: "✗", StepState.IN_PROGRESS: "…", StepState.SKIPPED: "skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The part of an order's progress that can be searched for."""
+
+    state: State
+    attention: bool = False
+    step: str = ""
+    error: str = ""
+
+    @classmethod
+    def of(cls, progress: OrderProgress) -> "Shown":
+        """What can be searched for now: the first fallout, else what is tried again by itself."""
+        step, error = progress.trouble or ("", "")
+        for undecided in progress.undecided.values():
+            fallout = undecided.fallout
+            return cls(progress.state, attention=True, step=fallout.step, error=f"{fallout.code}: {fallout.message}"[:200])
+        return cls(progress.state, step=step, error=error[:200])
+
+
+def first_shown(run: OrderRun, now: datetime) -> Shown:
+    """What a run is started with: it is in progress, or waits for its requested start."""
+    waits = run.requested_start is not None and run.requested_start > now
+    return Shown(state=State.PENDING if waits else State.IN_PROGRESS)
+
+
+def updates(before: Shown, after: Shown) -> list[SearchAttributeUpdate]:
+    """The search attributes that differ."""
+    found: list[SearchAttributeUpdate] = []
+    if after.state != before.state:
+        found.append(search_attributes.STATE.value_set(after.state.value))
+    if after.attention != before.attention:
+        found.append(search_attributes.ATTENTION.value_set(after.attention))
+    for key, old, new in (
+        (search_attributes.STEP, before.step, after.step),
+        (search_attributes.ERROR, before.error, after.error),
+    ):
+        if new != old:
+            found.append(key.value_set(new) if new else key.value_unset())
+    return found
+
+
+def details(run: OrderRun, progress: OrderProgress) -> str:
+    """The order on one page, in Markdown: what waits and why, the exact JSON to send, and every step."""
+    parts = [f"**Order {run.number}** of account `{run.account}`: **{progress.state}**"]
+    parts += [_ask(x.fallout) for x in progress.undecided.values()]
+    if progress.trouble is not None and not progress.undecided:
+        step, message = progress.trouble
+        parts.append(f"Waiting at `{step}`: {message}. It is tried again by itself.")
+    if progress.steps:
+        parts.append("\n".join(["| | step | line |", "| --- | --- | --- |", *_rows(progress)]))
+    return "\n\n".join(parts)
+
+
+def _rows(progress: OrderProgress) -> Iterator[str]:
+    for step in islice(progress.steps.values(), SHOWN_STEPS):
+        item = step.item
+        yield f"| {_SIGN.get(step.state, '')} | {item.function} | {progress.title([item])} |"
+    if len(progress.steps) > SHOWN_STEPS:
+        yield f"| | … | and {len(progress.steps) - SHOWN_STEPS} more steps |"
+
+
+def _ask(fallout: Fallout) -> str:
+    answer = {"fallout": fallout.id, "decision": fallout.decisions[0], "actor": "your name", "reason": "why"}
+    return (
+        f"**Fallout {fallout.id}** ({fallout.type}) at `{fallout.step}`: {fallout.code}: {fallout.message}\n\n"
+        f"Decide with the Update `resolve` (one of: {', '.join(fallout.decisions)}):\n\n"
+        f"```json\n{json.dumps(answer)}\n```"
+    )

@@ -1,0 +1,41 @@
+"""What starts an order's run, and what it ends with. Fields are only ever added, with defaults: orders live for years."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.order import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long steps may take, in seconds, before they are sent again or a person is asked."""
+
+    first_s: float = 3.0
+    """The first, quick attempt that leaves one line in the history."""
+    attempt_s: float = 30.0
+    """Every later attempt."""
+    pause_s: float = 1.0
+    """The pause after the first failed attempt; doubles each time."""
+    longest_pause_s: float = 60.0
+    give_up_s: float | None = 1_800.0
+    """All attempts together: then the step falls out; ``None`` for as long as it takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRun:
+    """Which order to carry out, and what an operator should see of it at once."""
+
+    order: str
+    number: int
+    account: str
+    revision: int = 0
+    title: str = ""
+    requested_start: datetime | None = None
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderEnd:
+    """The state the order came to."""
+
+    state: State

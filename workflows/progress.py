@@ -1,0 +1,139 @@
+"""How far an order is: the state its workflow decides upon, without a clock and without awaiting anything."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from activities.messages import Batch, Decomposition, Step, Taken
+from domain.fallout import TYPE, decisions
+from domain.order import State
+from domain.plan import SETTLED, Function, Plan, PlanItem, StepState
+from domain.progress import Fallout, OrderRef, Resolution
+
+BUSY = (StepState.IN_PROGRESS, StepState.HELD)
+
+
+@dataclass
+class StepProgress:
+    """How far one step is.
+
+    ``generation`` counts deliberate redos after a refusal, ``resent`` says that it may have happened already, ``at`` is
+    the date of the proof, or the date from which something without a proof is billed.
+    """
+
+    item: PlanItem
+    state: StepState = StepState.PENDING
+    generation: int = 0
+    resent: bool = False
+    at: datetime | None = None
+
+    def reference(self, actual: datetime | None = None) -> Step:
+        """The step as an activity is told of it."""
+        return Step(id=self.item.id, generation=self.generation, actual=actual)
+
+
+@dataclass
+class Undecided:
+    """A fallout waiting for a person; ``refused`` when the neighbour said a definite no."""
+
+    fallout: Fallout
+    refused: bool
+    resolution: Resolution | None = None
+    settled: bool = False
+
+
+@dataclass
+class OrderProgress:
+    """How far an order is."""
+
+    ref: OrderRef
+    state: State = State.ACKNOWLEDGED
+    plan: Plan = field(default_factory=lambda: Plan(items=()))
+    lines: dict[str, str] = field(default_factory=dict)
+    """The first lines by id, as operators are shown them."""
+    steps: dict[str, StepProgress] = field(default_factory=dict)
+    undecided: dict[str, Undecided] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)
+    """The root bundles that a person has given up."""
+    trouble: tuple[str, str] | None = None
+    """The step that is tried again by itself, and what it said last."""
+    fallout_count: int = 0
+
+    def plan_is(self, decomposition: Decomposition) -> None:
+        """Take over the plan, and begin."""
+        self.plan = decomposition.plan
+        self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
+        self.steps = {item.id: StepProgress(item) for item in self.plan.items}
+        self.state = State.IN_PROGRESS
+
+    def ready(self) -> list[tuple[PlanItem, ...]]:
+        """The batches that can be sent now."""
+        settled = [x.item.id for x in self.steps.values() if x.state in SETTLED]
+        taken = [x.item.id for x in self.steps.values() if x.state in BUSY or x.item.root in self.given_up]
+        return self.plan.next_batches(settled=settled, taken=taken)
+
+    def batch(self, items: Sequence[PlanItem], *, now: datetime, resent: bool = False) -> Batch:
+        """A batch as an activity is told of it."""
+        steps = tuple(self.steps[x.id].reference(self._actual(x, now)) for x in items)
+        return Batch(ref=self.ref, steps=steps, resent=resent)
+
+    def _actual(self, item: PlanItem, now: datetime) -> datetime | None:
+        """The date from which something is billed: that of the proof of what was delivered for it (5.3).
+
+        What nothing delivers is billed from the first attempt; every later attempt keeps the date (5.5).
+        """
+        if item.function not in (Function.FULFILL_BILLING, Function.PURCHASE):
+            return None
+        deliveries = (self.steps[x] for x in item.depends_on)
+        proofs = [x.at for x in deliveries if x.at and x.item.function in (Function.PROVISION, Function.DELIVER)]
+        step = self.steps[item.id]
+        step.at = max(proofs) if proofs else step.at or now
+        return step.at
+
+    def is_resent(self, items: Sequence[PlanItem]) -> bool:
+        """Whether an earlier attempt at one of these steps may have had its effect."""
+        return any(self.steps[x.id].resent for x in items)
+
+    def is_point_of_no_return(self, items: Sequence[PlanItem]) -> bool:
+        """Whether sending this would be the point of no return of its bundle, as far as is on record (2.7)."""
+        passed = (x for x in self._of(items[0].root) if x.item.no_return and x.state is StepState.DONE)
+        return any(x.no_return for x in items) and not any(passed)
+
+    def fall_out(self, step: StepProgress, *, id: str, account: str, code: str, message: str, refused: bool) -> Undecided:  # noqa: A002
+        """Park a step until a person decides about it."""
+        step.state = StepState.HELD
+        item = step.item
+        done = [x.item for x in self._of(item.root) if x.state is StepState.DONE]
+        fallout = Fallout(
+            id=id,
+            ref=self.ref,
+            account=account,
+            step=item.id,
+            lines=(item.root if item.function is Function.SYNC_CUSTOMER else item.subject,),
+            type=TYPE[item.function.system],
+            code=code,
+            message=message[:500],
+            decisions=tuple(decisions(item, done)),
+        )
+        self.undecided[id] = undecided = Undecided(fallout, refused)
+        return undecided
+
+    def is_busy(self, root: str) -> bool:
+        """Whether anything of a bundle is under way or waits for a person."""
+        return any(x.state in BUSY for x in self._of(root))
+
+    def to_undo(self, root: str) -> list[StepProgress]:
+        """The steps of a bundle that may have had an effect that can be taken back, last first (2.7)."""
+        steps = [x for x in self._of(root) if x.item.function.undo]
+        return [x for x in reversed(steps) if x.resent or x.state is StepState.DONE]
+
+    def taken_back(self, step: StepProgress) -> Taken:
+        """A step to be taken back, as an activity is told of it."""
+        return Taken(ref=self.ref, step=step.reference())
+
+    def title(self, items: Sequence[PlanItem]) -> str:
+        """The lines that steps are about, as an operator reads it beside an activity."""
+        return ", ".join(self.lines.get(x.subject, x.subject) for x in items)[:200]
+
+    def _of(self, root: str) -> Iterator[StepProgress]:
+        return (x for x in self.steps.values() if x.item.root == root)

@@ -1,0 +1,78 @@
+"""How a run is started and spoken to from outside: used by the API and the command line, never by workflows."""
+
+from datetime import datetime, timedelta
+
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.progress import Resolution
+from workflows import search_attributes
+from workflows.details import first_shown
+from workflows.messages import OrderRun
+
+RPC_TIMEOUT = timedelta(seconds=10)
+
+
+class NotResolved(Exception):  # noqa: N818
+    """A decision that the run did not take; ``code`` says why (``NOT_OPEN``, ``NOT_ALLOWED``, ``NO_REASON``, ``INPUT``)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the code apart from the sentence."""
+        super().__init__(message)
+        self.code = code
+
+
+def workflow_id(order: str) -> str:
+    """The id of an order's run: one run for each order, ever (W1)."""
+    return f"order-{order}"
+
+
+async def start_order(
+    client: Client, run: OrderRun, *, task_queue: str, now: datetime, due: datetime | None = None
+) -> None:
+    """Start an order's run; without effect when it has been started before."""
+    attributes: list[SearchAttributePair] = [  # type: ignore[type-arg]
+        SearchAttributePair(search_attributes.ORDER, run.order),
+        SearchAttributePair(search_attributes.ACCOUNT, run.account),
+        SearchAttributePair(search_attributes.STATE, first_shown(run, now).state.value),
+        SearchAttributePair(search_attributes.ATTENTION, False),  # noqa: FBT003 - a value, not a switch
+    ]
+    if due is not None:
+        attributes.append(SearchAttributePair(search_attributes.DUE, due))
+    try:
+        await client.start_workflow(
+            "Order",
+            run,
+            id=workflow_id(run.order),
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=f"Order {run.number} of {run.account}: {run.title}"[:200],
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
+async def resolve(client: Client, order: str, resolution: Resolution) -> str:
+    """Hand a person's decision to the run; :class:`NotResolved` when it does not take it."""
+    handle = client.get_workflow_handle(workflow_id(order))
+    try:
+        answer: str = await handle.execute_update("resolve", resolution, result_type=str, rpc_timeout=RPC_TIMEOUT)
+    except WorkflowUpdateFailedError as error:
+        if isinstance(error.cause, ApplicationError):
+            raise NotResolved(error.cause.type or "REJECTED", error.cause.message) from error
+        raise
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise NotResolved("NOT_OPEN", "the order's run is closed") from error
+        raise
+    return answer
