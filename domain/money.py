@@ -1,10 +1,12 @@
 """Money: whole minor units of one currency, rounded in one place."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
 
 # Currencies whose minor unit is not a hundredth (ISO 4217); every other one has two decimals.
 _DECIMALS = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+
+_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +18,15 @@ class Money:
 
     @classmethod
     def parse(cls, amount: str, currency: str) -> "Money":
-        """Read a decimal text such as ``"19.99"``; ``ValueError`` when it is no finite amount of that currency."""
+        """Read a decimal text such as ``"19.99"``; ``ValueError`` when it is no amount of that currency.
+
+        Amounts have at most 18 digits, which any database and any neighbour can hold.
+        """
         try:
             value = Decimal(amount).scaleb(decimals(currency))
-        except InvalidOperation:
+        except DecimalException:
             value = Decimal("NaN")
-        if not value.is_finite() or value != value.to_integral_value():
+        if not value.is_finite() or value.adjusted() >= _MAX_DIGITS or value != value.to_integral_value():
             message = f"not an amount in {currency}"
             raise ValueError(message)
         return cls(int(value), currency)
