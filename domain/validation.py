@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from domain.asset import ALLOWED_ON, AssetStatus
-from domain.catalog import Catalog, Kind, Lifecycle, Product
+from domain.catalog import ACCOUNT_LEVEL, Catalog, Kind, Lifecycle, Product
 from domain.order import ACCOUNT_FIELDS, Action, Order, OrderLine
 from domain.violation import Violation
 
@@ -226,7 +226,7 @@ def _service_holds_what_is_billed(place: _Place, _: _Reading) -> Iterator[Violat
     """What is billed for a service stands under a service; only what is billed to the account stands alone (Q22)."""
     if place.product is None or place.scope is not None or place.kind is Kind.NON_BILLING:
         return
-    if (place.product.billing_service_type or "").startswith("/service"):
+    if place.product.billing_service_type != ACCOUNT_LEVEL:
         message = "The product is billed for a service, and the line stands under no service bundle."
         yield _violation("NO_SERVICE", "Q22", message, place.line, "product")
 
