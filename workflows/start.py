@@ -36,8 +36,8 @@ def workflow_id(order: str) -> str:
 
 async def start_order(
     client: Client, run: OrderRun, *, task_queue: str, now: datetime, due: datetime | None = None
-) -> None:
-    """Start an order's run; without effect when it has been started before."""
+) -> str | None:
+    """Start an order's run; without effect when it has been started before. The run's id, where Temporal tells it."""
     attributes: list[SearchAttributePair] = [  # type: ignore[type-arg]
         SearchAttributePair(search_attributes.ORDER, run.order),
         SearchAttributePair(search_attributes.ACCOUNT, run.account),
@@ -47,7 +47,7 @@ async def start_order(
     if due is not None:
         attributes.append(SearchAttributePair(search_attributes.DUE, due))
     try:
-        await client.start_workflow(
+        handle = await client.start_workflow(
             "Order",
             run,
             id=workflow_id(run.order),
@@ -58,8 +58,9 @@ async def start_order(
             static_summary=f"Order {run.number} of {run.account}: {run.title}"[:200],
             rpc_timeout=RPC_TIMEOUT,
         )
-    except WorkflowAlreadyStartedError:
-        return
+    except WorkflowAlreadyStartedError as already:
+        return already.run_id
+    return handle.result_run_id
 
 
 async def resolve(client: Client, order: str, resolution: Resolution) -> str:

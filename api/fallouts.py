@@ -1,0 +1,94 @@
+"""Fallouts: what needs a person, and what the person decides."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+from starlette.concurrency import run_in_threadpool
+from structlog.contextvars import bind_contextvars
+
+from api import answers, errors
+from api.answers import ThePage, answer, listed
+from api.body import StrictRoute
+from api.errors import Problem, not_found
+from api.house import TheHouse
+from api.schemas import examples
+from api.schemas.fallouts import FalloutAnswer, FalloutList, ResolutionAnswer, ResolutionIn, fallout_body
+from api.schemas.shape import Id, Text, Uuid
+from domain.progress import Resolution
+from models import views
+from workflows.start import NotResolved, resolve
+
+router = APIRouter(prefix="/v1/fallouts", tags=["fallouts"], route_class=StrictRoute)
+FalloutId = Annotated[Id, Path(description="The fallout's id.")]
+
+
+@router.get(
+    "",
+    summary="List fallouts",
+    responses={
+        200: {"model": FalloutList, **answers.documented("One page, newest first.", examples.FALLOUTS,
+                                                         X_Total_Count="How many there are in all.")},
+        **errors.documented(422),
+    },
+)  # fmt: skip
+def fallouts(
+    house: TheHouse,
+    page: ThePage,
+    state: Annotated[Literal["open", "closed"] | None, Query(description="Only those in this state.")] = None,
+    account: Annotated[Id | None, Query(description="Only of this account.")] = None,
+    order: Annotated[Uuid | None, Query(description="Only of this order.")] = None,
+    product: Annotated[Text | None, Query(description="Only of lines of this product.")] = None,
+) -> Response:
+    """What needs, or needed, a person: order, line, step, error, since when, and what may be decided."""
+    found = views.fallouts(house.engine, page, state=state, account=account, order=order, product=product)
+    return listed(found, fallout_body, at="since")
+
+
+@router.get(
+    "/{fallout_id}",
+    summary="Read a fallout",
+    responses={
+        200: {"model": FalloutAnswer, **answers.documented("The fallout.", examples.FALLOUT)},
+        **errors.documented(404, 422),
+    },
+)
+def fallout(fallout_id: FalloutId, house: TheHouse) -> Response:
+    """One fallout, and the decision once there is one."""
+    found = views.fallout(house.engine, fallout_id)
+    if found is None:
+        raise not_found("fallout")
+    return answer(fallout_body(found))
+
+
+@router.post(
+    "/{fallout_id}/resolution",
+    summary="Decide about a fallout",
+    responses={
+        200: {"model": ResolutionAnswer, **answers.documented("The run has taken the decision.", examples.RESOLUTION)},
+        **errors.documented(*errors.BODY_ERRORS, 404, 409),
+    },
+)
+async def resolution(fallout_id: FalloutId, body: ResolutionIn, house: TheHouse) -> Response:
+    """Hand a decision to the order's run, and answer whether it takes it."""
+    found = await run_in_threadpool(views.fallout, house.engine, fallout_id)
+    if found is None:
+        raise not_found("fallout")
+    bind_contextvars(order=found["order"], fallout=fallout_id)
+    decided = Resolution(
+        fallout=fallout_id, decision=body.decision, actor=body.actor, reason=body.reason, input=body.input
+    )
+    try:
+        outcome = await resolve(house.temporal, found["order"], decided)
+    except NotResolved as refusal:
+        raise _refused(refusal.code, found["decisions"]) from None
+    return answer({"fallout": fallout_id, "order": found["order"], "decision": body.decision, "outcome": outcome})
+
+
+def _refused(code: str, decisions: list[str]) -> Problem:
+    match code:
+        case "NOT_OPEN":
+            return Problem(409, "Not open", "The fallout is not open any more.")
+        case "NOT_ALLOWED":
+            return Problem(409, "Not allowed here", f"Here may be decided: {', '.join(decisions)}.")
+        case _:
+            return Problem(422, "Not a decision", "The run does not understand the input; see docs/operations.md.")

@@ -1,0 +1,210 @@
+"""An order as it is read: what is stored of it, and what follows from that."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from api.house import House
+from domain.catalog import Catalog
+from domain.decomposition import Decomposed
+from domain.in_flight import Correction, corrected
+from domain.order import FINAL, Order, OrderLine, State, asset_id, derived_rollup
+from domain.plan import SETTLED, Function
+from models.submissions import ORDER, Submitted
+from models.views import Found
+
+_CORRECTIONS = TypeAdapter(tuple[Correction, ...])
+
+STAGE: Mapping[Function, str] = {
+    Function.SYNC_CUSTOMER: "initiate_billing",
+    Function.RESERVE: "reserve",
+    Function.INITIATE_BILLING: "initiate_billing",
+    Function.DELIVER: "deliver",
+    Function.PROVISION: "provision",
+    Function.FULFILL_BILLING: "fulfill_billing",
+    Function.PURCHASE: "fulfill_billing",
+    Function.COMMIT: "asset",
+    Function.ASSET: "asset",
+}
+"""What a line is said to be at while a step that covers it is not settled (2.4)."""
+
+
+def order_body(found: Found, catalog: Catalog, house: House) -> dict[str, Any]:
+    """An order as it stands."""
+    standing = _Standing(found, catalog)
+    return {
+        **summary_body(found),
+        "lines": [standing.line(line) for line in standing.order.lines],
+        "run": run_body(house, found["id"], found["run_id"], _run_status(found)),
+    }
+
+
+def acknowledged_body(submitted: Submitted, catalog: Catalog, house: House) -> dict[str, Any]:
+    """An order as its submission is answered: the same each time, whatever has become of it since."""
+    decomposed = Decomposed(submitted.order, catalog)
+    return {
+        "id": submitted.id,
+        "number": submitted.number,
+        "external_id": submitted.order.external_id,
+        "account": submitted.order.account,
+        "revision": 0,
+        "state": State.ACKNOWLEDGED,
+        "rollup": derived_rollup(frozenset({State.ACKNOWLEDGED})),
+        "submitted_at": submitted.submitted_at,
+        "completed_at": None,
+        "lines": [_acknowledged_line(decomposed, x) for x in submitted.order.lines],
+        "run": run_body(house, submitted.id, None, "starting"),
+    }
+
+
+def summary_body(found: Found) -> dict[str, Any]:
+    """An order without its lines."""
+    return {
+        "id": found["id"],
+        "number": found["number"],
+        "external_id": found["external_id"],
+        "account": found["account"],
+        "revision": found["revision"],
+        "state": found["state"],
+        "rollup": derived_rollup(frozenset(map(State, found["line_states"] or ()))),
+        "submitted_at": found["submitted_at"],
+        "completed_at": found["completed_at"],
+    }
+
+
+def run_body(house: House, order_id: str, run_id: str | None, status: str) -> dict[str, Any]:
+    """The order's run."""
+    workflow_id = f"order-{order_id}"
+    return {
+        "workflow_id": workflow_id,
+        "run_id": run_id,
+        "status": status,
+        "temporal_ui": house.run_url(workflow_id, run_id),
+    }
+
+
+def _run_status(found: Found) -> str:
+    if found["run_started_at"] is None:
+        return "starting"
+    return "completed" if found["state"] in FINAL else "running"
+
+
+def _acknowledged_line(decomposed: Decomposed, line: OrderLine) -> dict[str, Any]:
+    billing = {"phase": decomposed.phase(line), **_UNBILLED} if decomposed.is_billed(line) else None
+    return _line_body(line, state=State.ACKNOWLEDGED, step="validate", asset=line.asset, billing=billing)
+
+
+_UNBILLED = {"state": "none", "service_instance": None, "purchased_product": None}
+
+
+def _line_body(
+    line: OrderLine,
+    *,
+    state: str,
+    step: str | None,
+    asset: str | None,
+    billing: Mapping[str, Any] | None,
+    delivered_at: datetime | None = None,
+    fallout: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "id": line.id,
+        "parent": line.parent,
+        "root": line.root,
+        "product": line.product,
+        "action": line.action,
+        "quantity": line.quantity,
+        "state": state,
+        "step": step,
+        "asset": asset,
+        "service_account": line.service_account,
+        "billing_account": line.billing_account,
+        "billing_profile": line.billing_profile,
+        "due_date": line.due_date,
+        "service_start": line.service_start,
+        "service_end": line.service_end,
+        "actual_delivery_at": delivered_at,
+        "billing": billing,
+        "fallout": fallout,
+    }
+
+
+class _Standing:
+    """Where each line of an order stands, from its rows, its steps and billing's answers to them."""
+
+    def __init__(self, found: Found, catalog: Catalog) -> None:
+        self._found = found
+        self._steps: list[Mapping[str, Any]] = found["steps"] or []
+        self._rows = {id_: rest for id_, *rest in found["lines"]}
+        self.order: Order = corrected(
+            ORDER.validate_python(found["document"]), _CORRECTIONS.validate_python(found["corrections"])
+        )
+        self._decomposed = Decomposed(self.order, catalog)
+
+    def line(self, line: OrderLine) -> dict[str, Any]:
+        state, delivered_at, asset, is_installed = self._rows[line.id]
+        return _line_body(
+            line,
+            state=state,
+            step=None if state in FINAL else self._stages.get(line.id, "asset" if self._steps else "validate"),
+            asset=asset if is_installed or line.asset else None,
+            delivered_at=datetime.fromisoformat(delivered_at) if delivered_at else None,
+            billing=self._billing_of(line) if self._decomposed.is_billed(line) else None,
+            fallout=self._fallouts.get(line.id),
+        )
+
+    @cached_property
+    def _stages(self) -> Mapping[str, str]:
+        """The stage of each line: of the first step covering it that is not settled."""
+        stages: dict[str, str] = {}
+        for step in self._steps:
+            if step["state"] not in SETTLED:
+                for line in step["lines"]:
+                    stages.setdefault(line, STAGE[Function(step["function"])])
+        return stages
+
+    @cached_property
+    def _fallouts(self) -> Mapping[str, str]:
+        """The open fallout of each line: of a step that covers it."""
+        covered = {step["id"]: step["lines"] for step in self._steps}
+        return {
+            line: fallout["id"]
+            for fallout in self._found["fallouts"] or ()
+            for line in (*covered.get(fallout["step"], ()), fallout["line"])
+        }
+
+    def _billing_of(self, line: OrderLine) -> Mapping[str, Any]:
+        asset = asset_id(self._found["id"], line)
+        purchase = self._purchases.get(asset, {})
+        instance, instance_state = self._instances.get(asset, (None, None))
+        return {
+            "phase": self._decomposed.phase(line),
+            "state": purchase.get("state") or instance_state or "none",
+            "service_instance": purchase.get("service_instance") or instance,
+            "purchased_product": purchase.get("id"),
+        }
+
+    @cached_property
+    def _purchases(self) -> Mapping[str, Mapping[str, Any]]:
+        """What billing last said of each asset's purchase."""
+        return {x["asset"]: x for billed, _ in self._answers() for x in billed["purchases"]}
+
+    @cached_property
+    def _instances(self) -> Mapping[str, tuple[str | None, str]]:
+        """What billing last said of each service's instance: told by what was purchased for it, or by its own call."""
+        instances: dict[str, tuple[str | None, str]] = {}
+        for billed, step in self._answers():
+            for line in map(self.order.by_id.__getitem__, step["lines"]):
+                service = self._decomposed.service_of(line)
+                bought = self._purchases.get(asset_id(self._found["id"], line), {}).get("service_instance")
+                if service is not None and bought:
+                    instances[asset_id(self._found["id"], service)] = (bought, billed["state"])
+            if subject := self.order.by_id.get(step["subject"]):
+                instances[asset_id(self._found["id"], subject)] = (billed["service_instance"], billed["state"])
+        return instances
+
+    def _answers(self) -> Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        return [(x["result"], x) for x in self._steps if x["result"] and "purchases" in x["result"]]

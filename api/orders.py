@@ -1,0 +1,177 @@
+"""Orders: submit, preview, read."""
+
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from structlog.contextvars import bind_contextvars
+
+from api import answers, errors
+from api.answers import ThePage, answer, listed
+from api.body import StrictRoute
+from api.errors import Problem, broken_rules, not_found
+from api.house import House, TheHouse
+from api.idempotency import GivenKey, key_for, replay
+from api.order_view import acknowledged_body, order_body, summary_body
+from api.preview import preview_body
+from api.schemas import examples
+from api.schemas.orders import OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
+from api.schemas.shape import Id, Text, Uuid
+from domain.decomposition import Decomposed
+from domain.order import Order, State
+from domain.validation import validate
+from models import catalogs, submissions, views
+from models.submissions import Clash, Key, Known, Submitted
+
+ROUTE = "POST /v1/orders"
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=StrictRoute)
+OrderId = Annotated[Uuid, Path(description="The order's id.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Submit an order",
+    responses={
+        202: {"model": OrderAnswer, **answers.documented("Stored; its run starts at once.", examples.ACKNOWLEDGED,
+                                                         Location="Where the order is read.")},
+        **errors.documented(*errors.BODY_ERRORS),
+    },
+)  # fmt: skip
+def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: GivenKey) -> Response:
+    """Store an order and start its run (W7).
+
+    Answered as soon as the order is stored: from then on it is never lost. An order that breaks rules is answered with
+    all violations and stored nowhere. The same order under the same `external_id` or `Idempotency-Key` is answered as
+    before; another one under the same is refused.
+    """
+    key = key_for(ROUTE, idempotency_key, body)
+    order = body.order()
+    submitted = _stored(house, order, key)
+    if isinstance(submitted, Clash):  # lost a race against the same external id or key: the winner is stored now
+        submitted = _stored(house, order, key)
+    if isinstance(submitted, Clash):
+        raise Problem(409, "In progress", "The same order is being submitted right now.")
+    known_before, stored = submitted
+    if not known_before:
+        request.app.state.starter.offer(stored)
+    bind_contextvars(order=stored.id)
+    catalog = catalogs.load(house.engine, stored.catalog_version)
+    return answer(acknowledged_body(stored, catalog, house), 202, Location=_location(stored.id))
+
+
+def _stored(house: House, order: Order, key: Key | None) -> tuple[bool, Submitted] | Clash:
+    """The order as stored, and whether it had been stored before."""
+    known = submissions.known(house.engine, order, key)
+    if earlier := _earlier(house, order, key, known):
+        return True, earlier
+    if violations := validate(order, known.catalog, known.facts):
+        submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
+        raise broken_rules(violations)
+    order_id = str(uuid4())
+    stored = submissions.submit(
+        house.engine,
+        order,
+        order_id=order_id,
+        catalog_version=known.catalog.version,
+        key=key,
+        location=_location(order_id),
+    )
+    return stored if isinstance(stored, Clash) else (False, stored)
+
+
+def _earlier(house: House, order: Order, key: Key | None, known: Known) -> Submitted | None:
+    """The order that an earlier request has stored under the key or the external id."""
+    if key and known.remembered:
+        replay(key, known.remembered)
+        return submissions.submitted(house.engine, known.remembered.location.rpartition("/")[2])
+    if known.earlier and known.earlier.order != order:
+        raise Problem(422, "External id reused", "The account has another order with this external id.")
+    return known.earlier
+
+
+def _location(order_id: str) -> str:
+    return f"/v1/orders/{order_id}"
+
+
+@router.post(
+    "/preview",
+    summary="See what an order would do",
+    responses={
+        200: {"model": PreviewAnswer, **answers.documented("What would happen.", examples.PREVIEW)},
+        **errors.documented(*errors.BODY_ERRORS),
+    },
+)
+def preview(body: OrderIn, house: TheHouse) -> Response:
+    """The lines with defaults filled, the plan, the billing calls, what is reserved, and every broken rule.
+
+    Changes nothing, and sends nothing to anybody.
+    """
+    order = body.order()
+    known = submissions.known(house.engine, order, None)
+    return answer(preview_body(Decomposed(order, known.catalog), known))
+
+
+@router.get(
+    "",
+    summary="List orders",
+    responses={
+        200: {"model": OrderList, **answers.documented("One page, newest first.", examples.ORDERS,
+                                                       X_Total_Count="How many there are in all.")},
+        **errors.documented(422),
+    },
+)  # fmt: skip
+def orders(
+    house: TheHouse,
+    page: ThePage,
+    state: Annotated[State | None, Query(description="Only orders in this state.")] = None,
+    account: Annotated[Id | None, Query(description="Only orders of this account.")] = None,
+    product: Annotated[Text | None, Query(description="Only orders with a line of this product.")] = None,
+) -> Response:
+    """Orders, newest first, as views: no run is woken."""
+    found = views.orders(house.engine, page, state=state, account=account, product=product)
+    return listed(found, summary_body, at="submitted_at")
+
+
+@router.get(
+    "/{order_id}",
+    summary="Read an order",
+    responses={
+        200: {"model": OrderAnswer, **answers.documented("The order as it stands.", examples.ORDER,
+                                                         ETag="Changes with every revision and every event.")},
+        304: {"description": "It has not changed since the `ETag` in `If-None-Match`."},
+        **errors.documented(404, 422),
+    },
+)  # fmt: skip
+def order(
+    order_id: OrderId,
+    house: TheHouse,
+    if_none_match: Annotated[str | None, Header(max_length=300)] = None,
+) -> Response:
+    """The order with its lines and its run, as a view: the run is not woken."""
+    found = views.order(house.engine, order_id)
+    if found is None:
+        raise not_found("order")
+    etag = f'W/"{found["revision"]}.{found["last_seq"]}"'
+    if if_none_match == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    catalog = catalogs.load(house.engine, found["catalog_version"])
+    return answer(order_body(found, catalog, house), ETag=etag)
+
+
+@router.get(
+    "/{order_id}/plan",
+    summary="Read an order's plan",
+    responses={
+        200: {"model": PlanAnswer, **answers.documented("The steps as they stand.", examples.PLAN)},
+        **errors.documented(404, 422),
+    },
+)
+def plan(order_id: OrderId, house: TheHouse) -> Response:
+    """The steps in an order in which each stands after those it depends on; empty until the run has planned."""
+    found = views.plan(house.engine, order_id)
+    if found is None:
+        raise not_found("order")
+    revision, steps = found
+    return answer({"order": order_id, "revision": revision, "steps": [dict(x) for x in steps]})

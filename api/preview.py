@@ -1,0 +1,110 @@
+"""What would happen to an order: lines with defaults, plan, billing calls, reservations, violations. No side effect."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from api.errors import violation_body
+from domain.billing import service_order
+from domain.decomposition import Decomposed, decompose
+from domain.inventory import demands
+from domain.order import OrderLine
+from domain.plan import Function, Plan, PlanItem
+from domain.validation import validate
+from models.submissions import Known
+
+_PREVIEW = "00000000-0000-0000-0000-000000000000"
+"""Stands for the order's id, which a preview has none of."""
+
+
+def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
+    """The preview of an order; nothing is planned while rules are broken."""
+    order, catalog = decomposed.order, decomposed.catalog
+    violations = validate(order, catalog, known.facts)
+    plan = Plan(items=()) if violations else decompose(order, catalog, unsynced_accounts=known.facts.unsynced_accounts)
+    return {
+        "account": order.account,
+        "catalog_version": catalog.version,
+        "lines": list(_lines(decomposed)),
+        "plan": [step_body(item) for item in plan.items],
+        "billing": [call for item in plan.items for call in _calls(decomposed, item)],
+        "reservations": [x for item in plan.items for x in _reservations(decomposed, item)],
+        "violations": [violation_body(x) for x in violations],
+        "warnings": [],
+    }
+
+
+def step_body(item: PlanItem) -> dict[str, Any]:
+    """One step of a plan."""
+    return {
+        "id": item.id,
+        "function": item.function,
+        "system": item.function.system,
+        "subject": item.subject,
+        "root": item.root,
+        "lines": item.lines,
+        "depends_on": item.depends_on,
+        "no_return": item.no_return,
+    }
+
+
+def _lines(decomposed: Decomposed) -> Iterator[dict[str, Any]]:
+    kinds = {product.code: product.kind for product in decomposed.catalog}
+    services: dict[str, str | None] = {}
+    for line in decomposed.order.lines:
+        product = decomposed.catalog.get(line.product)
+        above = services.get(line.parent) if line.parent else None
+        services[line.id] = line.id if product and product.is_service else above
+        yield {
+            "id": line.id,
+            "parent": line.parent,
+            "root": line.root,
+            "product": line.product,
+            "kind": kinds.get(line.product),
+            "service": services[line.id],
+            "action": line.action,
+            "quantity": line.quantity,
+            "service_account": line.service_account,
+            "billing_account": line.billing_account,
+            "billing_profile": line.billing_profile,
+        }
+
+
+def _calls(decomposed: Decomposed, item: PlanItem) -> Iterator[dict[str, Any]]:
+    """The billing calls of a step: one for each service it covers, or for the line that is billed alone (5.3)."""
+    by_id = decomposed.order.by_id
+    match item.function:
+        case Function.INITIATE_BILLING:
+            covered = [by_id[x] for x in item.lines]
+            for service in (x for x in covered if decomposed.product(x).is_service):
+                yield _call(decomposed, item, decomposed.initiated_with(service), items_too=False)
+        case Function.FULFILL_BILLING | Function.PURCHASE:
+            yield _call(decomposed, item, tuple(by_id[x] for x in item.lines), items_too=True)
+        case _:
+            pass
+
+
+def _call(decomposed: Decomposed, item: PlanItem, lines: tuple[OrderLine, ...], *, items_too: bool) -> dict[str, Any]:
+    order = service_order(decomposed, _PREVIEW, lines, items_too=items_too)
+    return {
+        "step": item.id,
+        "operation": item.function,
+        "line": order.line,
+        "account": order.account or None,
+        "service_instance": order.billing_service_type is not None,
+        "purchases": [{"line": x.line, "product": x.product, "quantity": x.quantity} for x in order.purchases],
+    }
+
+
+def _reservations(decomposed: Decomposed, item: PlanItem) -> Iterator[dict[str, Any]]:
+    if item.function is not Function.RESERVE:
+        return
+    for demand in demands(decomposed, item):
+        yield {
+            "step": item.id,
+            "line": demand.line,
+            "quantity": demand.quantity,
+            "sku": demand.sku,
+            "location": demand.location if demand.sku else None,
+            "pool": demand.pool,
+            "wanted": demand.wanted,
+        }

@@ -1,0 +1,1 @@
+"""Shapes on the wire: what is read strictly, and what answers look like."""

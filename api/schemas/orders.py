@@ -1,0 +1,297 @@
+"""Orders on the wire: as submitted, and as read."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
+
+from api.schemas.problem import ViolationAnswer
+from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, Uuid
+from domain.order import Action, Order, OrderLine, State, with_defaults
+
+MAX_LINES = 10_000
+
+SmallInt = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Value = Sentence | StrictBool | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | None
+Attributes = Annotated[dict[Text, Value], Field(max_length=100)]
+
+
+class LineIn(Shape):
+    """One line, with the lines below it. Blank accounts are those of the root line, else of the order (B23).
+
+    Change actions name the `asset` they are about.
+    """
+
+    id: Id
+    product: Text
+    action: Annotated[Action, Field(strict=False)] = Action.ADD
+    quantity: SmallInt = 1
+    asset: Uuid | None = None
+    service_account: Id | None = None
+    billing_account: Id | None = None
+    billing_profile: Id | None = None
+    service_id: Text | None = None
+    service_point: Text | None = None
+    location: Text | None = None
+    promotion_ref: Text | None = None
+    attributes: Attributes = Field(default_factory=dict)
+    due_date: Day | None = None
+    service_start: Day | None = None
+    service_end: Day | None = None
+    lines: Annotated[list["LineIn"], Field(max_length=MAX_LINES)] = Field(default_factory=list)
+
+
+_HEADER = (
+    "external_id", "account", "requested_start", "requested_completion", "priority", "reason",
+    "service_account", "billing_account", "billing_profile",
+)  # fmt: skip
+_LINE = (
+    "id", "product", "action", "quantity", "asset", "service_account", "billing_account", "billing_profile",
+    "service_id", "service_point", "location", "promotion_ref", "attributes", "due_date", "service_start",
+    "service_end",
+)  # fmt: skip
+
+
+class OrderIn(Shape):
+    """The whole desired order. An `external_id` is unique per account: sent again, it answers the same order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "external_id": "crm-1001",
+                "account": "ACME",
+                "requested_start": "2026-03-01T00:00:00Z",
+                "priority": 4,
+                "lines": [
+                    {
+                        "id": "1",
+                        "action": "add",
+                        "product": "WIRELESS-BUNDLE",
+                        "quantity": 1,
+                        "service_account": "ACME-SA",
+                        "billing_account": "ACME-BA",
+                        "billing_profile": "ACME-BP",
+                        "service_id": "+1-555-0100",
+                        "attributes": {"apn": "internet"},
+                        "lines": [
+                            {"id": "1.1", "action": "add", "product": "MAIN-LINE-1"},
+                            {
+                                "id": "1.2",
+                                "action": "add",
+                                "product": "SMS",
+                                "lines": [{"id": "1.2.1", "action": "add", "product": "SMS-BASIC"}],
+                            },
+                        ],
+                    }
+                ],
+            }
+        }
+    )
+
+    account: Id
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=MAX_LINES)]
+    external_id: Text | None = None
+    requested_start: Instant | None = None
+    requested_completion: Instant | None = None
+    priority: Annotated[int, Field(ge=0, le=4)] = 4
+    reason: Sentence | None = None
+    service_account: Id | None = None
+    billing_account: Id | None = None
+    billing_profile: Id | None = None
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        if sum(1 for _ in _flat(self.lines)) > MAX_LINES:
+            raise ValueError(f"An order has at most {MAX_LINES} lines.")
+        return self
+
+    def order(self) -> Order:
+        """The order in the words of the domain: lines flattened, parents first, blank accounts filled (B23)."""
+        header = {name: getattr(self, name) for name in _HEADER}
+        return with_defaults(Order(**header, lines=tuple(_flat(self.lines))))
+
+
+def _flat(lines: Sequence[LineIn], parent: str | None = None, root: str | None = None) -> Iterator[OrderLine]:
+    for line in lines:
+        fields = {name: getattr(line, name) for name in _LINE}
+        top = root or line.id
+        yield OrderLine(**fields, parent=parent, root=top)
+        yield from _flat(line.lines, line.id, top)
+
+
+class BillingAnswer(Answer):
+    """How a billed line stands in billing; `state` is `none` until billing knows it."""
+
+    phase: Literal["single", "two"]
+    state: str
+    service_instance: str | None
+    purchased_product: str | None
+
+
+class LineAnswer(Answer):
+    """One line as it stands; `step` is what it is at or waits for."""
+
+    id: str
+    parent: str | None
+    root: str
+    product: str
+    action: Action
+    quantity: int
+    state: State
+    step: str | None
+    asset: str | None
+    service_account: str | None
+    billing_account: str | None
+    billing_profile: str | None
+    due_date: date | None
+    service_start: date | None
+    service_end: date | None
+    actual_delivery_at: datetime | None
+    billing: BillingAnswer | None
+    fallout: str | None
+
+
+class RunAnswer(Answer):
+    """The order's workflow run, and where to look at it."""
+
+    workflow_id: str
+    run_id: str | None
+    status: Literal["starting", "running", "completed"]
+    temporal_ui: str
+
+
+class OrderSummary(Answer):
+    """An order without its lines."""
+
+    id: str
+    number: int
+    external_id: str | None
+    account: str
+    revision: int
+    state: State
+    rollup: Literal["completed", "attention", "inProgress"]
+    submitted_at: datetime
+    completed_at: datetime | None
+
+
+class OrderAnswer(OrderSummary):
+    """An order as it stands."""
+
+    lines: list[LineAnswer]
+    run: RunAnswer
+
+
+class OrderList(Answer):
+    """One page of orders, newest first."""
+
+    items: list[OrderSummary]
+    next_cursor: str | None
+
+
+class PlannedStep(Answer):
+    """One step of a plan."""
+
+    id: str
+    function: str
+    system: str
+    subject: str
+    root: str
+    lines: list[str]
+    depends_on: list[str]
+    no_return: bool
+
+
+class StepAnswer(PlannedStep):
+    """One step of a plan as it stands; `no_return` marks the points of no return."""
+
+    state: str
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    actual_at: datetime | None
+    last_error: str | None
+
+
+class PlanAnswer(Answer):
+    """The plan of an order; empty until the run has made it."""
+
+    order: str
+    revision: int
+    steps: list[StepAnswer]
+
+
+class EventAnswer(Answer):
+    """One event of an order's own log; `seq` has no gaps."""
+
+    seq: int
+    at: datetime
+    type: str
+    body: dict[str, Any]
+
+
+class EventList(Answer):
+    """One page of an order's event log, oldest first."""
+
+    items: list[EventAnswer]
+    next_cursor: str | None
+
+
+class PreviewLine(Answer):
+    """A line with its defaults filled; `service` is the line of the service bundle it belongs to."""
+
+    id: str
+    parent: str | None
+    root: str
+    product: str
+    kind: str | None
+    service: str | None
+    action: Action
+    quantity: int
+    service_account: str | None
+    billing_account: str | None
+    billing_profile: str | None
+
+
+class PreviewPurchase(Answer):
+    """One product a billing call purchases."""
+
+    line: str
+    product: str
+    quantity: int
+
+
+class PreviewCall(Answer):
+    """One call to billing: for a service instance or for what is billed alone, and what is purchased with it."""
+
+    step: str
+    operation: str
+    line: str
+    account: str | None
+    service_instance: bool
+    purchases: list[PreviewPurchase]
+
+
+class PreviewReservation(Answer):
+    """What one line takes from inventory: units of a stock item, or values of a pool."""
+
+    step: str
+    line: str
+    quantity: int
+    sku: str | None
+    location: str | None
+    pool: str | None
+    wanted: str | None
+
+
+class PreviewAnswer(Answer):
+    """What would happen; plan, billing calls and reservations are empty while rules are broken."""
+
+    account: str
+    catalog_version: int
+    lines: list[PreviewLine]
+    plan: list[PlannedStep]
+    billing: list[PreviewCall]
+    reservations: list[PreviewReservation]
+    violations: list[ViolationAnswer]
+    warnings: list[ViolationAnswer]

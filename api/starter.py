@@ -1,0 +1,103 @@
+"""Every stored order gets its run: at once, or as soon as Temporal and this process are there again (A6).
+
+The transaction that stored the order is the promise; starting its run twice is starting it once.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.house import House
+from models import submissions
+from models.submissions import Submitted
+from workflows.messages import OrderRun
+from workflows.start import start_order
+
+BATCH = 50
+WAITING_AT_MOST = 1_000
+"""Orders beyond these are left to the sweep: a long outage of Temporal does not fill the memory."""
+SWEEP_EVERY_S = 1.0
+FORGOTTEN_AFTER_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Starter:
+    """Starts runs in the background of the API process; made inside the event loop that :meth:`run` runs in."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loop = asyncio.get_running_loop()
+        self._new: asyncio.Queue[Submitted] = asyncio.Queue()
+
+    def offer(self, submitted: Submitted) -> None:
+        """An order that was just stored; may be called from any thread, and returns at once."""
+        self._loop.call_soon_threadsafe(self._take, submitted)
+
+    def _take(self, submitted: Submitted) -> None:
+        if self._new.qsize() < WAITING_AT_MOST:
+            self._new.put_nowait(submitted)
+
+    async def run(self) -> None:
+        """Start what is offered and what was forgotten, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._forever(self._start_new, pause_s=0))
+            tasks.create_task(self._forever(self._start_forgotten, pause_s=SWEEP_EVERY_S))
+
+    async def _forever(self, work: "Callable[[], asyncio.Future[None] | object]", *, pause_s: float) -> None:
+        while True:
+            try:
+                await work()  # type: ignore[misc]
+            except SQLAlchemyError as error:
+                log.warning("the database did not answer the starter", error=repr(error))
+                await asyncio.sleep(SWEEP_EVERY_S)
+            await asyncio.sleep(pause_s)
+
+    async def _start_new(self) -> None:
+        batch = [await self._new.get()]
+        while len(batch) < BATCH and not self._new.empty():
+            batch.append(self._new.get_nowait())
+        if runs := await self._start(batch):
+            await asyncio.to_thread(submissions.mark_started, self._house.engine, runs)
+
+    async def _start_forgotten(self) -> None:
+        def start(batch: Sequence[Submitted]) -> Mapping[str, str | None]:
+            log.info("starting what was left behind", orders=len(batch))
+            return asyncio.run_coroutine_threadsafe(self._start(batch), self._loop).result()
+
+        await asyncio.to_thread(
+            submissions.start_forgotten, self._house.engine, start, age_s=FORGOTTEN_AFTER_S, limit=BATCH
+        )
+
+    async def _start(self, batch: Sequence[Submitted]) -> Mapping[str, str | None]:
+        """Start the runs of a batch; the run ids of those that were, by order."""
+        runs = await asyncio.gather(*map(self._start_one, batch), return_exceptions=True)
+        for submitted, run in zip(batch, runs, strict=True):
+            if isinstance(run, BaseException):
+                log.warning("a run could not be started", order=submitted.id, error=repr(run))
+        return {x.id: run for x, run in zip(batch, runs, strict=True) if not isinstance(run, BaseException)}
+
+    async def _start_one(self, submitted: Submitted) -> str | None:
+        order = submitted.order
+        run = OrderRun(
+            order=submitted.id,
+            number=submitted.number,
+            account=order.account,
+            title=_title([x.product for x in order.roots]),
+            requested_start=order.requested_start,
+        )
+        return await start_order(
+            self._house.temporal,
+            run,
+            task_queue=self._house.task_queue,
+            now=datetime.now(UTC),
+            due=order.requested_completion or order.requested_start,
+        )
+
+
+def _title(products: Sequence[str]) -> str:
+    more = f" and {len(products) - 1} more" if len(products) > 1 else ""
+    return f"{products[0]}{more}"

@@ -1,0 +1,312 @@
+"""What the API may write: accounts, billing profiles, orders as submitted, answers to remember, and the audit.
+
+Each is one statement, hence one transaction and one round trip.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Engine, Row, TextClause, text
+from sqlalchemy.exc import IntegrityError
+
+from domain.catalog import Catalog
+from domain.order import Order, asset_id
+from domain.validation import Facts, lookups
+from domain.violation import Violation
+from models import catalogs
+from models.facts import facts
+
+ORDER = TypeAdapter(Order)
+ACTOR = "api"
+"""Who submits, in the audit, as long as the API knows no identities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A client's idempotency key: for one route, with a fingerprint of what was sent."""
+
+    route: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """The answer given under a key, to whatever had that fingerprint."""
+
+    fingerprint: str
+    location: str
+    body: Mapping[str, Any] | None
+
+
+class Clash(StrEnum):
+    """Why nothing was stored, by the name of the constraint that forbade it."""
+
+    KEY = "idempotency_keys_pk"
+    EXTERNAL_ID = "orders_account_external_id_key"
+    ACCOUNT = "accounts_pk"
+    PARENT = "accounts_parent_fk"
+    PROFILE = "billing_profiles_pk"
+    OWNER = "billing_profiles_account_fk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """An order as it was stored when it was submitted."""
+
+    id: str
+    number: int
+    order: Order
+    catalog_version: int
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known before an order is stored: the ids it mentions, the current catalog, and what came before it.
+
+    ``earlier`` is the order of that account with the same external id.
+    """
+
+    facts: Facts
+    catalog: Catalog
+    earlier: Submitted | None
+    remembered: Remembered | None
+
+
+_SUBMITTED = """
+    SELECT CAST(id AS text) AS id, number, document, catalog_version, submitted_at FROM orderloom.orders
+"""
+_EARLIER = text(f"{_SUBMITTED} WHERE account = :account AND external_id = :external_id")
+_BY_ID = text(f"{_SUBMITTED} WHERE id = CAST(:id AS uuid)")
+_REMEMBERED = text("""
+    SELECT fingerprint, location, body FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
+""")
+
+_REMEMBER = """
+    remembered AS (
+        INSERT INTO orderloom.idempotency_keys (route, key, fingerprint, status, body, location)
+        SELECT :route, CAST(:key AS text), :fingerprint, :status, CAST(:answer AS jsonb), :location
+         WHERE CAST(:key AS text) IS NOT NULL
+    )
+"""
+
+_SUBMIT = text(f"""
+    WITH given AS (SELECT CAST(:document AS jsonb) AS document),
+    submitted AS (
+        INSERT INTO orderloom.orders
+               (id, external_id, account, catalog_version, state, priority, requested_start, document)
+        SELECT CAST(:id AS uuid), document ->> 'external_id', document ->> 'account', :catalog_version, 'acknowledged',
+               CAST(document ->> 'priority' AS int), CAST(document ->> 'requested_start' AS timestamptz), document
+          FROM given
+        RETURNING number, submitted_at
+    ),
+    lines AS (
+        INSERT INTO orderloom.order_lines
+               (order_id, id, position, parent, root, product, action, quantity, asset, state)
+        SELECT CAST(:id AS uuid), l.id, l.position - 1, l.parent, l.root, l.product, l.action, l.quantity, l.asset,
+               'acknowledged'
+          FROM given, ROWS FROM (
+               jsonb_to_recordset(document -> 'lines') AS (
+                   id text, parent text, root text, product text, action text, quantity int),
+               unnest(CAST(:assets AS uuid[]))
+          ) WITH ORDINALITY AS l(id, parent, root, product, action, quantity, asset, position)
+    ),
+    event AS (
+        INSERT INTO orderloom.order_events (order_id, seq, type, body)
+        VALUES (CAST(:id AS uuid), 1, 'acknowledged', '{{}}')
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision) VALUES (:actor, 'order.submit', :id, 'accepted')
+    ),
+    {_REMEMBER}
+    SELECT number, submitted_at FROM submitted
+""")  # noqa: S608 - built from constants of this module
+
+_OPEN_ACCOUNT = text(f"""
+    WITH account AS (
+        INSERT INTO orderloom.accounts (id, name, class, parent) VALUES (:id, :name, :class, :parent)
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision) VALUES (:actor, 'account.open', :id, 'accepted')
+    ),
+    {_REMEMBER}
+    SELECT
+""")  # noqa: S608
+
+_ADD_PROFILE = text(f"""
+    WITH profile AS (
+        INSERT INTO orderloom.billing_profiles (id, account) VALUES (:id, :account)
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision) VALUES (:actor, 'profile.add', :id, 'accepted')
+    ),
+    {_REMEMBER}
+    SELECT
+""")  # noqa: S608
+
+_UNSTARTED = text(f"""
+    {_SUBMITTED}
+     WHERE run_started_at IS NULL AND submitted_at < now() - make_interval(secs => :age_s)
+     ORDER BY submitted_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_STARTED = text("""
+    UPDATE orderloom.orders AS o SET run_started_at = now(), run_id = s.value
+      FROM jsonb_each_text(CAST(:runs AS jsonb)) AS s WHERE o.id = CAST(s.key AS uuid) AND o.run_started_at IS NULL
+""")
+_REFUSED = text("""
+    INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
+    VALUES (:actor, :action, :object, 'refused', :reason, CAST(:body AS jsonb))
+""")
+
+
+def known(engine: Engine, order: Order, key: Key | None) -> Known:
+    """All that deciding about an order needs."""
+    with _autocommit(engine) as connection:
+        return Known(
+            facts=facts(connection, lookups(order)),
+            catalog=catalogs.current(engine),
+            earlier=_earlier(connection, order),
+            remembered=_remembered(connection, key) if key else None,
+        )
+
+
+def remembered(engine: Engine, key: Key) -> Remembered | None:
+    """The answer given under a key before, if any."""
+    with _autocommit(engine) as connection:
+        return _remembered(connection, key)
+
+
+def submitted(engine: Engine, order_id: str) -> Submitted:
+    """An order as it was submitted."""
+    with _autocommit(engine) as connection:
+        return _as_submitted(connection.execute(_BY_ID, {"id": order_id}).one())
+
+
+def submit(
+    engine: Engine, order: Order, *, order_id: str, catalog_version: int, key: Key | None, location: str
+) -> Submitted | Clash:
+    """Store an order with its lines, its first event, the answer to remember, and the audit: all or nothing (W7)."""
+    parameters = {
+        "id": order_id,
+        "document": ORDER.dump_json(order, exclude_none=True).decode(),
+        "assets": [asset_id(order_id, line) for line in order.lines],
+        "catalog_version": catalog_version,
+        **_remembering(key, status=202, location=location, answer=None),
+    }
+    row = _store(engine, _SUBMIT, parameters)
+    if isinstance(row, Clash):
+        return row
+    return Submitted(
+        id=order_id,
+        number=row.number,
+        order=order,
+        catalog_version=catalog_version,
+        submitted_at=row.submitted_at,
+    )
+
+
+def mark_started(engine: Engine, runs: Mapping[str, str | None]) -> None:
+    """Write down that orders' runs were started: run ids by order."""
+    with _autocommit(engine) as connection:
+        connection.execute(_STARTED, {"runs": json.dumps(runs)})
+
+
+def start_forgotten(
+    engine: Engine, start: Callable[[Sequence[Submitted]], Mapping[str, str | None]], *, age_s: float, limit: int
+) -> int:
+    """Have orders started that were stored ``age_s`` ago and still have no run; how many there were.
+
+    Another process that asks meanwhile is given other orders.
+    """
+    with engine.begin() as connection:
+        rows = connection.execute(_UNSTARTED, {"age_s": age_s, "limit": limit})
+        forgotten = [_as_submitted(row) for row in rows]
+        if forgotten and (runs := start(forgotten)):
+            connection.execute(_STARTED, {"runs": json.dumps(runs)})
+    return len(forgotten)
+
+
+def open_account(
+    engine: Engine, account: Mapping[str, str | None], *, key: Key | None, location: str, answer: Mapping[str, Any]
+) -> Clash | None:
+    """Store an account of ``id``, ``name``, ``class`` and ``parent``; a parent is an older account: no circles."""
+    if account["parent"] == account["id"]:
+        return Clash.PARENT
+    memory = _remembering(key, status=201, location=location, answer=answer)
+    row = _store(engine, _OPEN_ACCOUNT, {**account, **memory})
+    return row if isinstance(row, Clash) else None
+
+
+def add_profile(
+    engine: Engine, profile: str, *, account: str, key: Key | None, location: str, answer: Mapping[str, Any]
+) -> Clash | None:
+    """Store a billing profile that the account owns (B44)."""
+    memory = _remembering(key, status=201, location=location, answer=answer)
+    row = _store(engine, _ADD_PROFILE, {"id": profile, "account": account, **memory})
+    return row if isinstance(row, Clash) else None
+
+
+def audit_refusal(engine: Engine, *, action: str, subject: str | None, violations: tuple[Violation, ...]) -> None:
+    """Write down that something was refused, and for which broken rules."""
+    found = [{"code": x.code, "rule": x.rule, "line": x.line, "field": x.field} for x in violations]
+    codes = ", ".join(sorted({x.code for x in violations}))
+    with _autocommit(engine) as connection:
+        connection.execute(
+            _REFUSED,
+            {"actor": ACTOR, "action": action, "object": subject, "reason": codes, "body": json.dumps(found)},
+        )
+
+
+def _earlier(connection: Connection, order: Order) -> Submitted | None:
+    if order.external_id is None:
+        return None
+    row = connection.execute(_EARLIER, {"account": order.account, "external_id": order.external_id}).first()
+    return _as_submitted(row) if row else None
+
+
+def _as_submitted(row: Row[Any]) -> Submitted:
+    return Submitted(
+        id=row.id,
+        number=row.number,
+        order=ORDER.validate_python(row.document),
+        catalog_version=row.catalog_version,
+        submitted_at=row.submitted_at,
+    )
+
+
+def _remembered(connection: Connection, key: Key) -> Remembered | None:
+    row = connection.execute(_REMEMBERED, {"route": key.route, "key": key.key}).first()
+    return Remembered(fingerprint=row.fingerprint, location=row.location, body=row.body) if row else None
+
+
+def _remembering(key: Key | None, *, status: int, location: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "route": key.route if key else None,
+        "key": key.key if key else None,
+        "fingerprint": key.fingerprint if key else None,
+        "status": status,
+        "location": location,
+        "answer": json.dumps(answer) if answer is not None else None,
+    }
+
+
+def _store(engine: Engine, statement: TextClause, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
+    try:
+        with _autocommit(engine) as connection:
+            return connection.execute(statement, {"actor": ACTOR, **parameters}).one()
+    except IntegrityError as error:
+        diagnosis = getattr(error.orig, "diag", None)
+        clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]
+        if not clashes:
+            raise
+        return clashes[0]
+
+
+def _autocommit(engine: Engine) -> Connection:
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")

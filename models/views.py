@@ -1,0 +1,247 @@
+"""Read-only questions: orders, plans, events, fallouts, accounts, and the assets that make the service profile.
+
+Nothing here wakes a run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, TextClause, text
+
+from domain.asset import IN_PROFILE
+
+Found = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which part of a list: at most ``limit``, those after the one at ``(at, id)``."""
+
+    limit: int
+    at: datetime | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One page of a list, and how many there are in all; ``more``: whether another page follows."""
+
+    items: Sequence[Found]
+    total: int
+    more: bool
+
+
+_SUMMARY = """
+    CAST(o.id AS text) AS id, o.number, o.external_id, o.account, o.revision, o.state, o.submitted_at, o.completed_at,
+    (SELECT array_agg(DISTINCT l.state) FROM orderloom.order_lines AS l WHERE l.order_id = o.id) AS line_states
+"""
+
+_ORDER = text(f"""
+    SELECT {_SUMMARY}, o.catalog_version, o.document, o.corrections, o.last_seq, o.run_started_at, o.run_id,
+           (SELECT json_agg(json_build_array(l.id, l.state, l.actual_delivery_at, l.asset, a.id IS NOT NULL))
+              FROM orderloom.order_lines AS l LEFT JOIN orderloom.assets AS a ON a.id = l.asset
+             WHERE l.order_id = o.id) AS lines,
+           (SELECT json_agg(json_build_object('function', p.function, 'subject', p.subject, 'lines', p.lines,
+                                              'state', p.state, 'id', p.id,
+                                              'result', CASE WHEN p.system = 'billing' THEN p.result END)
+                            ORDER BY p.position)
+              FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS steps,
+           (SELECT json_agg(json_build_object('id', f.id, 'step', f.step, 'line', f.line))
+              FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND f.state = 'open') AS fallouts
+      FROM orderloom.orders AS o WHERE o.id = CAST(:id AS uuid)
+""")  # noqa: S608 - built from constants of this module
+
+_ORDERS = """
+    SELECT {columns} FROM orderloom.orders AS o
+     WHERE (CAST(:state AS text) IS NULL OR o.state = :state)
+       AND (CAST(:account AS text) IS NULL OR o.account = :account)
+       AND (CAST(:product AS text) IS NULL OR EXISTS (
+            SELECT FROM orderloom.order_lines AS l WHERE l.order_id = o.id AND l.product = :product))
+"""
+
+_PLAN = text("""
+    SELECT id, function, system, subject, root, lines, depends_on, no_return, state, attempts, started_at, finished_at,
+           actual_at, last_error
+      FROM orderloom.plan_items WHERE order_id = CAST(:id AS uuid) ORDER BY position
+""")
+_REVISION = text("SELECT revision FROM orderloom.orders WHERE id = CAST(:id AS uuid)")
+_LOG_END = text("SELECT last_seq, state FROM orderloom.orders WHERE id = CAST(:id AS uuid)")
+_EVENTS = text("""
+    SELECT seq, at, type, body FROM orderloom.order_events
+     WHERE order_id = CAST(:id AS uuid) AND seq > :after ORDER BY seq LIMIT :limit
+""")
+
+_FALLOUT = """
+    f.id, CAST(f.order_id AS text) AS "order", o.number, f.account, f.line, f.step, f.type, f.code, f.message,
+    f.attempts, f.opened_at AS since, f.decisions, f.state, f.closed_at, f.decision, f.actor, f.reason
+"""
+_FALLOUTS = """
+    SELECT {columns} FROM orderloom.fallouts AS f JOIN orderloom.orders AS o ON o.id = f.order_id
+     WHERE (CAST(:state AS text) IS NULL OR f.state = :state)
+       AND (CAST(:account AS text) IS NULL OR f.account = :account)
+       AND (CAST(:order AS text) IS NULL OR f.order_id = CAST(:order AS uuid))
+       AND (CAST(:product AS text) IS NULL OR EXISTS (
+            SELECT FROM orderloom.order_lines AS l
+             WHERE l.order_id = f.order_id AND l.id = f.line AND l.product = :product))
+"""
+_ONE_FALLOUT = text(f"""
+    SELECT {_FALLOUT} FROM orderloom.fallouts AS f JOIN orderloom.orders AS o ON o.id = f.order_id WHERE f.id = :id
+""")  # noqa: S608
+
+_ACCOUNT = text("""
+    SELECT a.id, a.name, a.class, a.parent,
+           ARRAY(SELECT p.id FROM orderloom.billing_profiles AS p WHERE p.account = a.id ORDER BY p.id)
+             AS billing_profiles
+      FROM orderloom.accounts AS a WHERE a.id = :id
+""")
+
+_BELOW = """
+    WITH RECURSIVE below AS (
+        SELECT id FROM orderloom.accounts WHERE id = :account
+        UNION
+        SELECT a.id FROM orderloom.accounts AS a JOIN below AS b ON a.parent = b.id
+    )
+"""
+_ASSET = """
+    CAST(a.id AS text) AS id, a.product, a.catalog_version, a.status, a.account, a.service_account, a.billing_account,
+    a.billing_profile, a.service_id, a.service_point, a.quantity, a.attributes, a.billing_type, a.service_start,
+    a.service_end, CAST(a.root AS text) AS root, CAST(a.parent AS text) AS parent
+"""
+_ASSETS = f"""{_BELOW}
+    SELECT {{columns}} FROM orderloom.assets AS a
+     WHERE a.status = ANY(:statuses)
+       AND (a.account IN (SELECT id FROM below) OR a.service_account IN (SELECT id FROM below))
+       AND (NOT :billed OR a.billing_type IS NOT NULL)
+"""  # noqa: S608
+_ASSET_TREE = text(f"""
+    SELECT {_ASSET},
+           (SELECT json_agg(json_build_object('kind', r.kind, 'billing_id', r.billing_id, 'valid_from', r.valid_from,
+                                              'valid_to', r.valid_to) ORDER BY r.kind, r.billing_id)
+              FROM orderloom.cross_references AS r WHERE r.asset = a.id) AS billing,
+           (SELECT json_agg(json_build_object('order', l.order_id, 'number', o.number, 'line', l.id, 'action', l.action,
+                                              'state', l.state, 'submitted_at', o.submitted_at) ORDER BY o.number)
+              FROM orderloom.order_lines AS l JOIN orderloom.orders AS o ON o.id = l.order_id
+             WHERE l.asset = a.id) AS order_history
+      FROM orderloom.assets AS a
+     WHERE a.root = (SELECT root FROM orderloom.assets WHERE id = CAST(:id AS uuid))
+     ORDER BY a.created_by_line, a.id
+""")  # noqa: S608
+
+_ON_ORDER = text(f"""{_BELOW}
+    SELECT l.product, CAST(o.id AS text) AS "order", o.number, l.id AS line, l.quantity, l.state
+      FROM orderloom.orders AS o JOIN orderloom.order_lines AS l ON l.order_id = o.id
+     WHERE o.account IN (SELECT id FROM below) AND l.action = 'add'
+       AND l.state NOT IN ('rejected', 'cancelled', 'failed')
+       AND NOT EXISTS (SELECT FROM orderloom.assets AS a WHERE a.id = l.asset)
+     ORDER BY o.submitted_at DESC, o.id, l.position LIMIT :limit
+""")  # noqa: S608
+
+
+def order(engine: Engine, order_id: str) -> Found | None:
+    """An order with its document, its lines' states, its steps with billing's answers, and its open fallouts."""
+    return _first(engine, _ORDER, {"id": order_id})
+
+
+def orders(engine: Engine, page: Page, *, state: str | None, account: str | None, product: str | None) -> Listed:
+    """Orders, newest first."""
+    filters = {"state": state, "account": account, "product": product}
+    return _listed(engine, _ORDERS, page, columns=_SUMMARY, at="o.submitted_at", id_="o.id", filters=filters)
+
+
+def plan(engine: Engine, order_id: str) -> tuple[int, Sequence[Found]] | None:
+    """An order's revision and the steps of its plan."""
+    with _reading(engine) as connection:
+        revision = connection.execute(_REVISION, {"id": order_id}).scalar()
+        if revision is None:
+            return None
+        return revision, [x._asdict() for x in connection.execute(_PLAN, {"id": order_id})]
+
+
+def log_end(engine: Engine, order_id: str) -> tuple[int, str] | None:
+    """The number of an order's last event, and its state then."""
+    row = _first(engine, _LOG_END, {"id": order_id})
+    return (row["last_seq"], row["state"]) if row else None
+
+
+def events(engine: Engine, order_id: str, *, after: int, limit: int) -> Sequence[Found]:
+    """The order's events that follow number ``after``, in order."""
+    with _reading(engine) as connection:
+        return [x._asdict() for x in connection.execute(_EVENTS, {"id": order_id, "after": after, "limit": limit})]
+
+
+def fallouts(
+    engine: Engine, page: Page, *, state: str | None, account: str | None, order: str | None, product: str | None
+) -> Listed:
+    """What needs, or needed, a person; newest first."""
+    filters = {"state": state, "account": account, "order": order, "product": product}
+    return _listed(engine, _FALLOUTS, page, columns=_FALLOUT, at="f.opened_at", id_="f.id", filters=filters)
+
+
+def fallout(engine: Engine, fallout_id: str) -> Found | None:
+    """One of them."""
+    return _first(engine, _ONE_FALLOUT, {"id": fallout_id})
+
+
+def account(engine: Engine, account_id: str) -> Found | None:
+    """An account and the billing profiles it owns."""
+    return _first(engine, _ACCOUNT, {"id": account_id})
+
+
+def profile(engine: Engine, account_id: str, page: Page) -> Listed:
+    """The service profile: active and suspended assets of the account and of those below it, newest first (A01)."""
+    return _profile(engine, account_id, page, billed=False)
+
+
+def billing_items(engine: Engine, account_id: str, page: Page) -> Listed:
+    """Those of the service profile that billing knows: the same assets, seen from billing (A04)."""
+    return _profile(engine, account_id, page, billed=True)
+
+
+def asset_tree(engine: Engine, asset_id: str) -> Sequence[Found]:
+    """An asset's whole bundle, each with its billing ids and the order lines about it; empty if there is none (A17)."""
+    with _reading(engine) as connection:
+        return [x._asdict() for x in connection.execute(_ASSET_TREE, {"id": asset_id})]
+
+
+def on_order(engine: Engine, account_id: str, *, limit: int) -> Sequence[Found]:
+    """New lines of the account's orders that are no asset: not yet, or never, for what is not tracked (A09)."""
+    with _reading(engine) as connection:
+        return [x._asdict() for x in connection.execute(_ON_ORDER, {"account": account_id, "limit": limit})]
+
+
+def answers(engine: Engine) -> bool:
+    """Whether the database answers, with the schema in it."""
+    with _reading(engine) as connection:
+        connection.execute(text("SELECT FROM orderloom.orders LIMIT 1"))
+    return True
+
+
+def _profile(engine: Engine, account_id: str, page: Page, *, billed: bool) -> Listed:
+    filters = {"account": account_id, "billed": billed, "statuses": [*IN_PROFILE]}
+    return _listed(engine, _ASSETS, page, columns=_ASSET, at="a.service_start", id_="a.id", filters=filters)
+
+
+def _listed(
+    engine: Engine, question: str, page: Page, *, columns: str, at: str, id_: str, filters: Mapping[str, Any]
+) -> Listed:
+    """One page of ``question``, and the count of all: ``at`` and ``id_`` are the columns it is ordered by."""
+    after = "" if page.at is None else f"AND ({at}, {id_}) < (:after_at, :after_id)"
+    query = text(f"{question.format(columns=columns)} {after} ORDER BY {at} DESC, {id_} DESC LIMIT :limit")
+    count = text(question.format(columns="count(*)"))
+    with _reading(engine) as connection:
+        asked = {**filters, "after_at": page.at, "after_id": page.id, "limit": page.limit + 1}
+        rows = [x._asdict() for x in connection.execute(query, asked)]
+        total = connection.execute(count, dict(filters)).scalar_one()
+    return Listed(items=rows[: page.limit], total=total, more=len(rows) > page.limit)
+
+
+def _first(engine: Engine, statement: TextClause, parameters: Mapping[str, Any]) -> Found | None:
+    with _reading(engine) as connection:
+        row = connection.execute(statement, parameters).first()
+    return row._asdict() if row else None
+
+
+def _reading(engine: Engine) -> Connection:
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")

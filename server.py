@@ -1,0 +1,70 @@
+"""The API process: settings in, collaborators built, uvicorn run."""
+
+import asyncio
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from typing_extensions import override
+
+import observability
+from api.app import create_app
+from api.house import House
+from models.database import connect
+from settings import Settings
+
+POOL = 16
+"""Database connections, and so requests that are worked on at once."""
+
+
+def main(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    observability.configure()
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    engine = connect(settings.database_url, pool_size=POOL)
+    temporal = await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        lazy=True,  # orders are stored while Temporal is away
+    )
+    app = create_app(
+        House(
+            engine=engine,
+            temporal=temporal,
+            task_queue=settings.task_queue,
+            temporal_ui_url=settings.temporal_ui_url,
+            billing_references=lambda _: (),
+        )
+    )
+    config = uvicorn.Config(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+    try:
+        await _Server(config, app).serve()
+    finally:
+        engine.dispose()
+
+
+class _Server(uvicorn.Server):
+    """Sends those who watch orders home when it is told to end; it would wait for them otherwise."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+        self._loop = asyncio.get_running_loop()
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._app.state.live.close)
+        super().handle_exit(sig, frame)
