@@ -11,6 +11,7 @@ from api import accounts, assets, docs, errors, events, fallouts, health, orders
 from api.envelope import Envelope
 from api.house import House
 from api.live import Live
+from api.openapi import describe
 from api.starter import Starter
 
 TITLE = "Orderloom"
@@ -21,15 +22,26 @@ Errors are `application/problem+json` (RFC 9457) with all violations at once. In
 with `limit`, `cursor` and `X-Total-Count`. `Idempotency-Key` on what creates: the same request, the same answer.
 """
 
+ROUTERS = tuple(x.router for x in (orders, events, fallouts, accounts, assets, health, docs))
+
 
 def create_app(house: House) -> FastAPI:
     """The application on its collaborators. Its lifespan starts the runs of stored orders and listens for events."""
-    app = FastAPI(title=TITLE, version="1", description=DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=TITLE,
+        version="1",
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.house = house
     app.add_middleware(Envelope)
     errors.install(app)
-    for module in (orders, events, fallouts, accounts, assets, health, docs):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
+    vars(app)["openapi"] = lambda: describe(app, ROUTERS)
     return app
 
 

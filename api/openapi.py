@@ -1,0 +1,32 @@
+"""The OpenAPI document, as the routes say it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from api.errors import MEDIA_TYPE
+
+
+def describe(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
+    """The document: problems are `application/problem+json` only, and examples keep what is null."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        for route in (x for router in routers for x in router.routes):
+            if isinstance(route, APIRoute) and route.path_format in document["paths"]:
+                for method in route.methods:
+                    _mend(document["paths"][route.path_format][method.lower()]["responses"], route)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _mend(responses: dict[str, Any], route: APIRoute) -> None:
+    for status, said in route.responses.items():
+        content = responses[str(status)].get("content", {})
+        if MEDIA_TYPE in content:
+            content.pop("application/json", None)
+        for media_type, described in said.get("content", {}).items():
+            if "example" in described:
+                content[media_type]["example"] = described["example"]
