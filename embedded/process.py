@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 _KILL_WITHIN_S = 5.0
+_PORTS = range(20_000, 32_000)  # below those that kernels hand out, so that nobody gets one between here and its use
 
 
 class NotReady(RuntimeError):  # noqa: N818 - a sentence for a person, not a class of errors
@@ -112,16 +114,26 @@ def wait_until(
         time.sleep(0.02)
 
 
-def free_port(*, preferred: int = 0) -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now: the preferred one if it is."""
+def free_port(*, preferred: int | None = None) -> int:
+    """Return a TCP port of 127.0.0.1 that nobody uses now: the preferred one if it is free."""
+    port = preferred or _any_port()
+    while not _is_free(port):
+        port = _any_port()
+    return port
+
+
+def _any_port() -> int:
+    return secrets.choice(_PORTS)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left counts as free
         try:
-            probe.bind(("127.0.0.1", preferred))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            return free_port()
-        port: int = probe.getsockname()[1]
-        return port
+            return False
+        return True
 
 
 def listens(port: int) -> bool:

@@ -97,8 +97,8 @@ async def _postgres(plan: Plan, supervisor: Supervisor) -> Database:
 async def _temporal(plan: Plan, supervisor: Supervisor) -> Runs:
     usual = plan.api_port != 0
     server = temporal.Server(
-        port=free_port(preferred=_TEMPORAL_PORT if usual else 0),
-        ui_port=free_port(preferred=_TEMPORAL_UI_PORT if usual else 0),
+        port=free_port(preferred=_TEMPORAL_PORT if usual else None),
+        ui_port=free_port(preferred=_TEMPORAL_UI_PORT if usual else None),
         file=plan.data / "temporal.db",
     )
     await supervisor.start(Service(program=server.program(), ready=lambda: listens(server.port)))

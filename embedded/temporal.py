@@ -21,9 +21,17 @@ from embedded.process import NotReady, Program
 
 RETENTION = timedelta(days=30)
 
-# The development server polls its own queues 20 times a second unless told otherwise; that wait is most of what one
-# activity takes when little is going on. The file is in WAL mode: twice as fast, and a killed server loses nothing.
-_DYNAMIC_CONFIGURATION = ("history.transferProcessorMaxPollRPS=500",)
+# The development server's queues pause 50 ms between looks and its timers round up to a second, which is most of what
+# an order takes when little is going on. Measured with these four: six activities in a row 350 → 70 ms, six timers of
+# 20 ms 6.1 → 0.25 s, a closed run listed after 2 instead of 30 ms, and no more CPU.
+DYNAMIC_CONFIGURATION = (
+    "history.transferProcessorMaxPollRPS=500",
+    "history.visibilityProcessorMaxPollRPS=500",
+    "history.timerProcessorMaxPollRPS=500",
+    'history.timerProcessorMaxTimeShift="10ms"',
+)
+
+# WAL is twice as fast as the default, and a killed server loses nothing.
 _FILE_PRAGMAS = ("journal_mode=WAL", "synchronous=1")
 
 
@@ -49,7 +57,7 @@ class Server:
         """Return the server as a program; ready once `connect` returns."""
         argv = [str(binary()), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(self.port)]
         argv += ["--ui-port", str(self.ui_port), "--ui-disable-news-fetch", "--log-level", "error"]
-        for pair in _DYNAMIC_CONFIGURATION:
+        for pair in DYNAMIC_CONFIGURATION:
             argv += ["--dynamic-config-value", pair]
         if self.file is not None:
             argv += ["--db-filename", str(self.file)]

@@ -13,7 +13,7 @@ import pytest
 from psycopg2 import sql
 
 from embedded.postgres import APP, DATABASE, OWNER, SUPERUSER, Cluster
-from embedded.process import free_port, running, wait_until
+from embedded.process import free_port, listens, running, wait_until
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -97,7 +97,8 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     server = temporal.Server(port=free_port(), ui_port=free_port())
     at_once = dataclasses.replace(server.program(), stop_signal=SIGKILL)  # it has nothing to save
-    with running(at_once, output=tmp_path_factory.mktemp("temporal") / "temporal.log"):
+    with running(at_once, output=tmp_path_factory.mktemp("temporal") / "temporal.log") as process:
+        wait_until(lambda: listens(server.port), process=process, name="temporal")
         yield server.address
 
 
