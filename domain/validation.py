@@ -203,23 +203,22 @@ def _components_are_as_many_as_allowed(place: _Place, _: _Reading) -> Iterator[V
 
     The events of a simple service bundle come with it, ordered or not (B37); an existing parent has components already.
     """
-    if place.product is None or (place.line.action is not Action.ADD and not place.below):
+    is_new = place.line.action is Action.ADD
+    if place.product is None or not (is_new or place.below):
         return
-    new = place.line.action is Action.ADD
-    complete = new and place.kind is not Kind.SIMPLE_SERVICE_BUNDLE
     lines = Counter(x.line.product for x in place.below)
-    missing = False
+    needs_all = is_new and place.kind is not Kind.SIMPLE_SERVICE_BUNDLE
+    found = []
     for component in place.product.components:
         count = lines[component.product]
-        if complete and count < component.min:
-            missing = True
-            message = f"The product needs at least {component.min} of its component {component.product}."
-            yield _violation("STRUCTURE", "B01", message, place.line, "lines")
-        elif count > component.max:
-            message = f"The product takes at most {component.max} of its component {component.product}."
-            yield _violation("STRUCTURE", "B01", message, place.line, "lines")
-    if new and place.kind is Kind.SERVICE_BUNDLE and not place.below and not missing:
-        yield _violation("STRUCTURE", "B01", "A service bundle needs at least one component.", place.line, "lines")
+        if count > component.max:
+            found.append(f"The product takes at most {component.max} of its component {component.product}.")
+        elif count < component.min and needs_all:
+            found.append(f"The product needs at least {component.min} of its component {component.product}.")
+    if place.kind is Kind.SERVICE_BUNDLE and not place.below and not found:
+        found.append("A service bundle needs at least one component.")
+    for message in found:
+        yield _violation("STRUCTURE", "B01", message, place.line, "lines")
 
 
 def _service_holds_what_is_billed(place: _Place, _: _Reading) -> Iterator[Violation]:

@@ -154,6 +154,18 @@ def test_billing_is_told_of_new_accounts_before_its_first_call():
     assert "sync_customer:UNUSED" not in steps
 
 
+@pytest.mark.req("B48", "F34")
+def test_billing_is_told_of_a_new_account_before_the_one_call_of_single_phase_billing():
+    products = catalog(simple_bundle("INTERNET", billing_phase=BillingPhase.SINGLE))
+    steps = told(decompose(order(line("INTERNET")), products, unsynced_accounts=frozenset({"ACME-BA"})))
+    assert steps["purchase:1"] == (("1",), ("sync_customer:ACME-BA", "provision:1"))
+
+
+def test_a_service_is_activated_with_its_own_parts_on_the_network_at_once():
+    plan = decompose(order(line("WIRELESS", line("PLAN"), line("VOICEMAIL"))), WIRELESS)
+    assert [x.lines for x in of(plan, Function.PROVISION)] == [("1", "1.2")]
+
+
 @pytest.mark.req("B14", "F34")
 def test_billing_is_not_told_of_an_account_that_is_never_billed():
     gift = order(line("CASE"))

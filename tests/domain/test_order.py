@@ -66,6 +66,12 @@ def test_lines_below_come_parents_first_and_lines_above_nearest_first():
     assert [x.id for x in WIRELESS_ORDER.roots] == ["1"]
 
 
+@given(sold())
+def test_the_lines_of_a_root_come_in_the_order_of_the_document(example: Sold):
+    for root in example.order.roots:
+        assert [root, *example.order.descendants(root)] == [x for x in example.order.lines if x.root == root.id]
+
+
 def test_a_line_may_stand_very_deep():
     lines = tuple(OrderLine(id=str(n), root="0", parent=str(n - 1) if n else None, product="P") for n in range(5_000))
     deep = Order(account="ACME", lines=lines)

@@ -184,6 +184,7 @@ def test_the_number_of_components_is_counted_under_each_parent_line():
 def test_a_bundle_without_any_component_cannot_be_ordered():
     assert broken(without(WIRELESS_ORDER, "1.2.1")) == [("STRUCTURE", "1.2", "lines")]
     assert broken(order(line("EMPTY")), products=catalog(bundle("EMPTY"))) == [("STRUCTURE", "1", "lines")]
+    assert broken(order(line("WIRELESS"))) == [("STRUCTURE", "1", "lines")]
 
 
 @pytest.mark.req("B02", "B19")

@@ -1,0 +1,65 @@
+"""What may be decided when a step needs a person."""
+
+import pytest
+
+from domain.fallout import TYPE, Decision, correction, decisions
+from domain.in_flight import Correction, corrected
+from domain.plan import Function, PlanItem, System
+from tests.builders import line, order
+
+
+def step(function: Function) -> PlanItem:
+    return PlanItem(function=function, subject="1", root="1", lines=("1",))
+
+
+def test_every_system_has_a_fallout_type() -> None:
+    assert set(TYPE) == set(System)
+
+
+@pytest.mark.parametrize("function", Function)
+def test_every_step_can_be_retried(function: Function) -> None:
+    assert decisions(step(function), [])[0] is Decision.RETRY
+
+
+@pytest.mark.req("F05")
+@pytest.mark.parametrize("function", [Function.INITIATE_BILLING, Function.FULFILL_BILLING, Function.PURCHASE])
+def test_billing_is_never_skipped(function: Function) -> None:
+    assert Decision.SKIP not in decisions(step(function), [])
+
+
+def test_a_bundle_can_be_given_up_when_provisioning_refuses_and_all_before_it_can_be_undone() -> None:
+    done = [step(Function.RESERVE), step(Function.INITIATE_BILLING)]
+    assert Decision.ABORT in decisions(step(Function.PROVISION), done)
+
+
+def test_a_bundle_is_not_given_up_because_billing_refuses_after_activation() -> None:
+    done = [step(Function.RESERVE), step(Function.INITIATE_BILLING), step(Function.PROVISION)]
+    assert Decision.ABORT not in decisions(step(Function.FULFILL_BILLING), done)
+
+
+@pytest.mark.parametrize("final", [Function.DELIVER, Function.FULFILL_BILLING, Function.PURCHASE, Function.COMMIT])
+def test_a_bundle_is_not_given_up_after_an_effect_that_cannot_be_undone(final: Function) -> None:
+    assert Decision.ABORT not in decisions(step(Function.PROVISION), [step(final)])
+
+
+def test_a_correction_changes_what_the_network_is_asked_for() -> None:
+    before = order(line("WIRELESS", attributes={"apn": "internet", "speed": 10}))
+    given = correction({"service_id": "+1-555-0199", "attributes": {"speed": 20}}, line="1")
+    (after,) = corrected(before, (given,)).lines
+    assert after.service_id == "+1-555-0199"
+    assert after.attributes == {"apn": "internet", "speed": 20}
+
+
+def test_the_last_correction_of_a_field_counts() -> None:
+    before = order(line("WIRELESS"))
+    first, last = (Correction(line="1", fields={"location": x}) for x in ("EAST", "WEST"))
+    assert corrected(before, (first, last)).lines[0].location == "WEST"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"price": "1"}, "input.price"), ({"service_id": 5}, "input.service_id"), ({}, "input"), ({"line": "1"}, "input")],
+)
+def test_money_and_nonsense_cannot_be_corrected(given: dict[str, str | int], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        correction(given, line="1")
