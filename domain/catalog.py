@@ -1,5 +1,6 @@
 """Products and what may contain what: one published, immutable catalog version."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,15 +76,27 @@ class ChargeTrigger(StrEnum):
 ACCOUNT_LEVEL = "/account"
 """The billing service type of a product that is billed to the account itself: no service instance (B19)."""
 
+_BILLING_SERVICE_TYPE = re.compile(r"/(service(/[a-z0-9_]+)+|account)")
+
+
+def is_billing_service_type(text: str) -> bool:
+    """Whether it is a slash path as the billing system writes them (B19)."""
+    return _BILLING_SERVICE_TYPE.fullmatch(text) is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """A product's place inside another: how many lines of it an order of the parent may have."""
+    """A product's place inside another: how many lines of it an order of the parent may have.
+
+    A new order starts with ``default`` of them, and never with fewer than ``min``. ``group`` is the heading it is shown
+    under, such as "Rate plans" (B15).
+    """
 
     product: str
     min: int = 0
     max: int = 1
     default: int = 0
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +162,15 @@ class Product:
 
 @dataclass(frozen=True)
 class Catalog:
-    """A published catalog version: immutable, and pinned by every order made from it."""
+    """A published catalog version: immutable, and pinned by every order made from it.
+
+    ``known`` is the kind of every product that this version or an earlier one has held; a service's kind stays in it
+    whatever becomes of the product, because it may never turn into the other (B66).
+    """
 
     version: int
     products: Mapping[str, Product] = field(default_factory=dict)
+    known: Mapping[str, Kind] = field(default_factory=dict)
 
     def get(self, code: str) -> Product | None:
         """The product, or ``None`` when this version has none of that code."""

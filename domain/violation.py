@@ -16,3 +16,8 @@ class Violation:
     line: str | None = None
     product: str | None = None
     field: str | None = None
+
+
+def broken(code: str, rule: str, product: str, field: str, message: str) -> Violation:
+    """A rule that one product of a catalog breaks."""
+    return Violation(code=code, rule=rule, product=product, field=field, message=message)
