@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 
 from domain.catalog import ACCOUNT_LEVEL, BillingPhase, BillingType, DeliveryKind, Kind
+from domain.catalog_document import ReadDocument
 from domain.decomposition import Decomposed, decompose
 from domain.order import Action, OrderLine
 from domain.plan import Function, Plan, PlanItem
+from domain.publishing import Proposal, check
 from domain.validation import validate
 from tests.builders import (
     WIRELESS,
@@ -194,6 +196,7 @@ def test_every_bundle_of_an_order_has_steps_of_its_own():
 
 @given(sold())
 def test_what_is_sold_here_breaks_no_rule(example: Sold):
+    assert check(Proposal(document=ReadDocument(tuple(example.catalog)))).violations == ()
     assert validate(example.order, example.catalog, facts()) == ()
 
 
