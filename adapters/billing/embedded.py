@@ -1,0 +1,152 @@
+"""The billing system itself: instances and products in two phases or one, charged when they are active."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from adapters.billing import effects, statements
+from adapters.billing.operations import (
+    FULFILL,
+    INITIATE,
+    LIST_ACTIVE,
+    PRODUCTS,
+    PURCHASE,
+    QUERY,
+    REFERENCES,
+    SWITCHABLE,
+    SYNC_CUSTOMER,
+    VOID_INITIATED,
+    Bill,
+    Initiate,
+    Void,
+)
+from adapters.billing.papers import drawn_up
+from adapters.ledger import Ledger
+from adapters.switches import Switches
+from domain.billing import Account, Billed, BilledService, ServiceOrder
+from domain.catalog import BillingType
+from domain.catalog_sync import BillingProduct
+from domain.money import Money
+from domain.neighbour import Refused, Unacceptable
+
+
+class EmbeddedBilling:
+    """Accounts, service instances and purchased products with a ledger in the schema ``billing`` (billing.md 5).
+
+    ``switches`` make it misbehave.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime]) -> None:
+        """``clock`` gives aware instants; what is active counts from the actual date it is told."""
+        self.switches = Switches(engine, schema="billing", operations=SWITCHABLE, slow=frozenset())
+        self._engine = engine
+        self._ledger = Ledger(engine, schema="billing", clock=clock, switches=self.switches)
+
+    def sync_customer(self, *, key: str, account: Account) -> Account | Refused:
+        """Make the account known, or bring it up to date (F34)."""
+        return self._ledger.call(
+            SYNC_CUSTOMER, key=key, asked=account, effect=lambda connection, _: effects.sync(connection, account)
+        )
+
+    def initiate(self, *, key: str, orders: Sequence[ServiceOrder]) -> Billed | Refused:
+        """Phase one, all or none: instances and products with dates far ahead, nothing charged or rated (B49, I2).
+
+        ``ACCOUNT_UNKNOWN``, or ``ALREADY_BILLED`` when a service has an open instance (I1).
+        """
+        papers = drawn_up(orders)
+        if not orders or len(papers.instances) != len(orders):
+            raise Unacceptable("only a service has two phases")
+        if any(x.billing_type is BillingType.ITEM for order in orders for x in order.purchases):
+            raise Unacceptable("an Item is charged at the end, never initiated (I2)")
+        return self._ledger.call(
+            INITIATE,
+            key=key,
+            asked=Initiate(orders=tuple(orders)),
+            effect=lambda connection, at: effects.initiate(connection, key, papers, orders, at),
+        )
+
+    def fulfill(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
+        """Phase two: active from the actual date, Items charged (B49, B57).
+
+        ``NOT_INITIATED``, ``WRONG_STATE``, ``ACCOUNT_UNKNOWN``, or ``ALREADY_BILLED`` when an Item was bought before.
+        """
+        papers = drawn_up([order])
+        return self._ledger.call(
+            FULFILL,
+            key=key,
+            asked=Bill(order=order, actual=actual),
+            effect=lambda connection, _: effects.fulfill(connection, key, papers, order, actual),
+        )
+
+    def purchase(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
+        """Instance, products and charges at once (B48); ``ACCOUNT_UNKNOWN`` or ``ALREADY_BILLED``."""
+        papers = drawn_up([order])
+        return self._ledger.call(
+            PURCHASE,
+            key=key,
+            asked=Bill(order=order, actual=actual),
+            effect=lambda connection, at: effects.purchase(connection, key, papers, order, at, actual),
+        )
+
+    def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
+        """Take back an initiated service, instance and products together (5.4); ``WRONG_STATE`` once it is active."""
+        return self._ledger.call(
+            VOID_INITIATED,
+            key=key,
+            asked=Void(asset=asset),
+            effect=lambda connection, at: effects.void(connection, key, asset, at),
+        )
+
+    def query(self, *, key: str) -> Billed | Account | Refused | None:
+        """The answer remembered for a key."""
+        return self._ledger.query(QUERY, key=key)
+
+    def references(self, *, product: str) -> Sequence[str]:
+        """Ids of the purchases of a product that are not cancelled or voided (B40)."""
+        with self._ledger.reading(REFERENCES.name) as connection:
+            return tuple(connection.execute(statements.REFERENCES, {"product": product}).scalars())
+
+    def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
+        """Every service billed at an instant, and every subscription that stands on an account alone (F06)."""
+        with self._ledger.reading(LIST_ACTIVE.name) as connection:
+            rows = connection.execute(statements.LIST_ACTIVE, {"as_of": as_of})
+            return tuple(BilledService(**row._mapping) for row in rows)  # noqa: SLF001 - the public name of columns
+
+    def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:
+        """Billing's own products, Events too; those named come with the codes of their Events (B18, B32, B62)."""
+        with self._ledger.reading(PRODUCTS.name) as connection:
+            rows = connection.execute(statements.PRODUCTS, {"service_instances": list(service_instances)}).all()
+        return tuple(
+            BillingProduct(
+                code=x.code,
+                name=x.name,
+                billing_type=BillingType(x.billing_type),
+                billing_service_type=x.billing_service_type,
+                price=None if x.price_minor is None else Money(x.price_minor, x.currency),
+                events=tuple(x.events),
+            )
+            for x in rows
+        )
+
+    def load_products(self, products: Iterable[BillingProduct]) -> None:
+        """Put products into billing's own catalog, in the place of those with the same codes."""
+        with self._engine.begin() as connection:
+            for x in products:
+                connection.execute(
+                    statements.LOAD_PRODUCT,
+                    {
+                        "code": x.code,
+                        "name": x.name,
+                        "billing_type": x.billing_type,
+                        "billing_service_type": x.billing_service_type,
+                        "price_minor": x.price.minor if x.price else None,
+                        "currency": x.price.currency if x.price else None,
+                        "events": list(x.events),
+                    },
+                )
+
+    def close_account(self, *, account: str) -> None:
+        """Close an account: nothing more is billed to it."""
+        with self._engine.begin() as connection:
+            connection.execute(statements.CLOSE_ACCOUNT, {"id": account})

@@ -1,0 +1,158 @@
+"""The statements of the billing system; several rows go in one statement, as JSON."""
+
+from sqlalchemy import text
+
+_PURCHASE_COLUMNS = """
+    id, product, billing_type, account, service_instance, balance_group, asset, line, quantity, price_minor, currency,
+    promotion_ref, duration_months, status, purchase_start, cycle_start, usage_start, ends
+"""
+
+_ASKED = """
+    jsonb_to_recordset(CAST(:purchases AS jsonb)) AS p (
+        id text, product text, billing_type text, account text, instance text, asset text, line text, quantity integer,
+        price_minor bigint, currency text, promotion_ref text, duration_months integer
+    )
+"""
+
+_CHARGE = """
+    INSERT INTO billing.charges (purchase, line, balance_group, amount_minor, currency, at)
+    SELECT id, line, balance_group, price_minor * quantity, currency, :starts FROM bought
+    WHERE billing_type = 'item' AND price_minor IS NOT NULL
+"""
+
+
+def _with_parts(statement: str) -> str:
+    parts = {"{purchase_columns}": _PURCHASE_COLUMNS, "{asked}": _ASKED, "{charge}": _CHARGE}
+    for name, part in parts.items():
+        statement = statement.replace(name, part)
+    return statement
+
+
+SYNC_CUSTOMER = text("""
+INSERT INTO billing.accounts (id, name, owner, balance_group) VALUES (:id, :name, :owner, :balance_group)
+ON CONFLICT (id) DO UPDATE SET (name, owner) = (EXCLUDED.name, EXCLUDED.owner)
+""")
+
+_MAKE = """
+WITH instance AS (
+    INSERT INTO billing.service_instances (
+        id, billing_service_type, account, profile, service_id, asset, line, status, balance_group, made_at, active_from
+    )
+    SELECT i.id, i.billing_service_type, a.id, i.profile, i.service_id, i.asset, i.line, :status, i.balance_group, :at,
+           CAST(:active_from AS timestamptz)
+    FROM jsonb_to_recordset(CAST(:instances AS jsonb)) AS i (
+             id text, billing_service_type text, account text, profile text, service_id text, asset text, line text,
+             balance_group text)
+    JOIN billing.accounts a ON a.id = i.account AND a.status = 'active'
+    ON CONFLICT (asset) WHERE status NOT IN ('closed', 'voided') DO NOTHING
+    RETURNING id, balance_group
+), holder AS (
+    SELECT id, balance_group FROM billing.service_instances
+    WHERE asset = :holder AND status NOT IN ('closed', 'voided')
+), bought AS (
+    INSERT INTO billing.purchases ({purchase_columns})
+    SELECT p.id, p.product, p.billing_type, a.id, COALESCE(i.id, h.id),
+           COALESCE(i.balance_group, h.balance_group, a.balance_group), p.asset, p.line, p.quantity, p.price_minor,
+           p.currency, p.promotion_ref, p.duration_months, :purchase_status, :starts, :starts, :starts,
+           CAST(:starts AS timestamptz) + make_interval(months => p.duration_months)
+    FROM {asked}
+    JOIN billing.accounts a ON a.id = p.account AND a.status = 'active'
+    LEFT JOIN instance i ON i.id = p.instance
+    LEFT JOIN holder h ON p.instance IS NULL
+    ON CONFLICT (asset) WHERE status NOT IN ('cancelled', 'voided') DO NOTHING
+    RETURNING id, line, billing_type, service_instance, balance_group, price_minor, quantity, currency
+), charged AS ({charge})
+SELECT (SELECT count(*) FROM instance) AS instances, b.id, b.service_instance
+FROM (VALUES (1)) AS one (answer) LEFT JOIN bought b ON TRUE
+"""
+MAKE = text(_with_parts(_MAKE))
+"""Instances and purchases, as initiated or as active, with the charges of Items; only those that may be, are made."""
+
+_FULFILL = """
+WITH instance AS (
+    UPDATE billing.service_instances s SET status = 'active', active_from = :starts
+    FROM billing.accounts a
+    WHERE s.asset = :asset AND s.status = 'initiated' AND a.id = s.account AND a.status = 'active'
+    RETURNING s.id, s.account, s.balance_group
+), fulfilled AS (
+    UPDATE billing.purchases p SET status = 'active', purchase_start = :starts, cycle_start = :starts,
+        usage_start = :starts, ends = CAST(:starts AS timestamptz) + make_interval(months => p.duration_months)
+    FROM instance i WHERE p.service_instance = i.id AND p.status = 'initiated'
+    RETURNING p.id, p.asset, p.product, p.quantity
+), bought AS (
+    INSERT INTO billing.purchases ({purchase_columns})
+    SELECT p.id, p.product, p.billing_type, i.account, i.id, i.balance_group, p.asset, p.line, p.quantity,
+           p.price_minor, p.currency, p.promotion_ref, p.duration_months, 'active', :starts, :starts, :starts,
+           CAST(:starts AS timestamptz) + make_interval(months => p.duration_months)
+    FROM {asked} CROSS JOIN instance i
+    ON CONFLICT (asset) WHERE status NOT IN ('cancelled', 'voided') DO NOTHING
+    RETURNING id, asset, line, product, billing_type, balance_group, price_minor, quantity, currency
+), charged AS ({charge})
+SELECT i.id AS service_instance, i.balance_group, p.id, p.asset, p.product, p.quantity
+FROM instance i LEFT JOIN (
+    SELECT id, asset, product, quantity FROM fulfilled UNION ALL SELECT id, asset, product, quantity FROM bought
+) p ON TRUE
+"""
+FULFILL = text(_with_parts(_FULFILL))
+"""An initiated service becomes active with all its products; what was not initiated, its Items, is bought now."""
+
+VOID = text("""
+WITH instance AS (
+    UPDATE billing.service_instances SET status = 'voided', ended_at = :at
+    WHERE asset = :asset AND status = 'initiated' RETURNING id, balance_group
+), voided AS (
+    UPDATE billing.purchases p SET status = 'voided', ended_at = :at FROM instance i
+    WHERE p.service_instance = i.id AND p.status = 'initiated'
+    RETURNING p.id, p.asset, p.product, p.quantity
+)
+SELECT i.id AS service_instance, i.balance_group, v.id, v.asset, v.product, v.quantity
+FROM instance i LEFT JOIN voided v ON TRUE
+""")
+
+OBSTACLES = text("""
+SELECT ARRAY(SELECT DISTINCT w FROM unnest(CAST(:accounts AS text[])) AS w
+             WHERE NOT EXISTS (SELECT FROM billing.accounts WHERE id = w AND status = 'active')) AS unknown,
+       ARRAY(SELECT asset FROM billing.service_instances
+             WHERE asset = ANY(CAST(:services AS text[])) AND status NOT IN ('closed', 'voided')
+             UNION
+             SELECT asset FROM billing.purchases
+             WHERE asset = ANY(CAST(:purchased AS text[])) AND status NOT IN ('cancelled', 'voided')) AS billed
+""")
+"""What stands in the way of making something: accounts that are unknown or closed, assets billed already."""
+
+INSTANCE = text("""
+SELECT s.status, s.account, a.status AS account_status FROM billing.service_instances s
+JOIN billing.accounts a ON a.id = s.account
+WHERE s.asset = :asset AND s.status NOT IN ('closed', 'voided')
+""")
+
+REFERENCES = text("""
+SELECT id FROM billing.purchases WHERE product = :product AND status NOT IN ('cancelled', 'voided') ORDER BY id
+""")
+
+LIST_ACTIVE = text("""
+SELECT asset AS service, account, id AS service_instance, active_from AS since FROM billing.service_instances
+WHERE active_from <= :as_of AND (ended_at IS NULL OR ended_at > :as_of) AND status <> 'suspended'
+UNION ALL
+SELECT asset, account, NULL, purchase_start FROM billing.purchases
+WHERE service_instance IS NULL AND billing_type = 'subscription' AND status NOT IN ('initiated', 'suspended')
+    AND purchase_start <= :as_of AND (ended_at IS NULL OR ended_at > :as_of)
+ORDER BY service
+""")
+
+PRODUCTS = text("""
+SELECT code, name, billing_type, billing_service_type, price_minor, currency,
+       CASE WHEN code = ANY(CAST(:service_instances AS text[])) THEN events ELSE '{}' END AS events
+FROM billing.products ORDER BY code
+""")
+
+LOAD_PRODUCT = text("""
+INSERT INTO billing.products (code, name, billing_type, billing_service_type, price_minor, currency, events)
+VALUES (:code, :name, :billing_type, :billing_service_type, :price_minor, :currency, CAST(:events AS text[]))
+ON CONFLICT (code) DO UPDATE SET
+    (name, billing_type, billing_service_type, price_minor, currency, events)
+    = (EXCLUDED.name, EXCLUDED.billing_type, EXCLUDED.billing_service_type, EXCLUDED.price_minor, EXCLUDED.currency,
+       EXCLUDED.events)
+""")
+
+CLOSE_ACCOUNT = text("UPDATE billing.accounts SET status = 'closed' WHERE id = :id")

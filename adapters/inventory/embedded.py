@@ -1,0 +1,194 @@
+"""The inventory system itself: stock that is never oversold, numbers that have one holder at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, TextClause
+
+from adapters.inventory import statements
+from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE, SWITCHABLE, Deliver, Reserve, Settle
+from adapters.inventory.supplies import Supplies
+from adapters.ledger import Ledger
+from adapters.switches import Switches
+from domain.inventory import Delivery, Demand, Held, Reservation, ReservationState
+from domain.neighbour import Refused, Unacceptable, Unavailable
+
+NO_STOCK = "NO_STOCK"
+NUMBER_TAKEN = "NUMBER_TAKEN"
+UNKNOWN_ITEM = "UNKNOWN_ITEM"
+COMMITTED = "COMMITTED"
+NOT_RESERVED = "NOT_RESERVED"
+
+
+class EmbeddedInventory:
+    """Stock and pools of numbers with a ledger in the schema ``inventory`` (F08, F11, F13, F23, F29, F45).
+
+    ``supplies`` fills shelves and pools, ``switches`` make it misbehave.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime]) -> None:
+        """``clock`` gives aware instants; it dates every effect."""
+        self.switches = Switches(engine, schema="inventory", operations=SWITCHABLE, slow=frozenset())
+        self.supplies = Supplies(engine, clock=clock)
+        self._ledger = Ledger(engine, schema="inventory", clock=clock, switches=self.switches)
+
+    def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:
+        """Hold everything demanded, or nothing: ``NO_STOCK``, ``NUMBER_TAKEN`` or ``UNKNOWN_ITEM`` (F11)."""
+        for demand in demands:
+            if (demand.sku is None) == (demand.pool is None) or demand.quantity < 1:
+                raise Unacceptable(f"line {demand.line}: a quantity of one stock item or of one pool is demanded")
+        return self._ledger.call(
+            RESERVE,
+            key=key,
+            asked=Reserve(order=order, demands=tuple(demands)),
+            effect=lambda connection, at: _reserve(connection, key, order, demands, at),
+        )
+
+    def deliver(self, *, key: str, reservation: str, line: str) -> Delivery | Refused:
+        """Hand out the goods held for a line: they leave the shelf now (F03, F29). ``NOT_RESERVED`` when none are held.
+
+        Goods that were handed out before are answered with the instant of that.
+        """
+        return self._ledger.call(
+            DELIVER,
+            key=key,
+            asked=Deliver(reservation=reservation, line=line),
+            effect=lambda connection, at: _deliver(connection, key, reservation, line, at),
+        )
+
+    def commit(self, *, key: str, reservation: str) -> Reservation | Refused:
+        """Take for good what is held and not handed out yet, assign numbers (F29). ``NOT_RESERVED`` after a release."""
+        return self._ledger.call(
+            COMMIT,
+            key=key,
+            asked=Settle(reservation=reservation),
+            effect=lambda connection, at: _commit(connection, reservation, at),
+        )
+
+    def release(self, *, key: str, reservation: str) -> Reservation | Refused | None:
+        """Give back what is held; ``None`` when nothing was ever held, ``COMMITTED`` when goods are gone (F23)."""
+        return self._ledger.call(
+            RELEASE,
+            key=key,
+            asked=Settle(reservation=reservation),
+            effect=lambda connection, at: _release(connection, reservation, at),
+        )
+
+    def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
+        """The answer remembered for a key."""
+        return self._ledger.query(QUERY, key=key)
+
+
+def _reserve(
+    connection: Connection, key: str, order: str, demands: Sequence[Demand], at: datetime
+) -> Reservation | Refused:
+    goods = [x for x in demands if x.sku is not None]
+    rows = {
+        "lines": [x.line for x in goods],
+        "skus": [x.sku for x in goods],
+        "locations": [x.location for x in goods],
+        "quantities": [x.quantity for x in goods],
+    }
+    missing = connection.execute(statements.HOLD, rows | {"key": key, "order": order, "at": at}).scalar_one()
+    if missing:
+        return _shortage(connection, rows)
+    values: dict[int, tuple[str, ...]] = {}
+    for place, demand in sorted(enumerate(demands), key=_wanted_first):
+        if demand.pool is not None:
+            taken = _take_numbers(connection, key, demand)
+            if isinstance(taken, Refused):
+                return taken
+            values[place] = taken
+    held = tuple(_held(demand, values.get(place, ())) for place, demand in enumerate(demands))
+    return Reservation(key=key, state=ReservationState.RESERVED, held=held)
+
+
+def _wanted_first(placed: tuple[int, Demand]) -> tuple[bool, str, str]:
+    """Particular numbers before any, and in one order, so that reservations do not wait for each other in a circle."""
+    _, demand = placed
+    return demand.wanted is None, demand.pool or "", demand.wanted or ""
+
+
+def _shortage(connection: Connection, rows: dict[str, Any]) -> Refused:
+    short = connection.execute(statements.SHORTAGES, rows).all()
+    if not short:
+        raise Unavailable("stock arrived at this very moment, ask again")
+    if unknown := [x for x in short if x.available is None]:
+        return Refused(code=UNKNOWN_ITEM, message="; ".join(f"no {x.sku} at {x.location}" for x in unknown))
+    named = (f"{x.sku} at {x.location}: {x.quantity} wanted, {x.available} available" for x in short)
+    return Refused(code=NO_STOCK, message="; ".join(named))
+
+
+def _take_numbers(connection: Connection, key: str, demand: Demand) -> tuple[str, ...] | Refused:
+    asked = {"key": key, "line": demand.line, "pool": demand.pool, "wanted": demand.wanted}
+    taken: list[str] = []
+    if demand.wanted is not None:
+        taken += connection.execute(statements.TAKE_WANTED, asked).scalars()
+        if not taken:
+            return _not_taken(connection, asked)
+    for take in (statements.TAKE_FREE, statements.TAKE_LAST):
+        if len(taken) < demand.quantity:
+            free = connection.execute(take, asked | {"count": demand.quantity - len(taken)}).scalars()
+            taken += sorted(free)
+    return tuple(taken) if len(taken) == demand.quantity else _not_taken(connection, asked | {"wanted": None})
+
+
+def _not_taken(connection: Connection, asked: dict[str, Any]) -> Refused:
+    pool = connection.execute(statements.POOL, asked).one()
+    if not pool.known:
+        return Refused(code=UNKNOWN_ITEM, message=f"no pool {asked['pool']}")
+    if asked["wanted"] is None:
+        return Refused(code=NO_STOCK, message=f"pool {asked['pool']} has too few free values")
+    if not pool.has_wanted:
+        return Refused(code=UNKNOWN_ITEM, message=f"no {asked['wanted']} in pool {asked['pool']}")
+    return Refused(code=NUMBER_TAKEN, message=f"{asked['wanted']} of pool {asked['pool']} is not free")
+
+
+def _held(demand: Demand, values: tuple[str, ...]) -> Held:
+    if demand.pool is not None:
+        return Held(line=demand.line, quantity=demand.quantity, pool=demand.pool, values=values)
+    return Held(line=demand.line, quantity=demand.quantity, sku=demand.sku, location=demand.location)
+
+
+def _deliver(connection: Connection, key: str, reservation: str, line: str, at: datetime) -> Delivery | Refused:
+    asked = {"reservation": reservation, "line": line}
+    if connection.execute(statements.HAND_OUT, asked | {"at": at}).scalar_one():
+        return Delivery(key=key, line=line, at=at)
+    before = connection.execute(statements.HANDED_OUT, asked).scalar_one()
+    if before is None:
+        return Refused(code=NOT_RESERVED, message=f"nothing is held for line {line}")
+    return Delivery(key=key, line=line, at=before)
+
+
+def _commit(connection: Connection, reservation: str, at: datetime) -> Reservation | Refused:
+    settled = _settle(connection, statements.COMMIT, reservation, ReservationState.COMMITTED, at)
+    return settled or Refused(code=NOT_RESERVED, message="nothing is held under that key")
+
+
+def _release(connection: Connection, reservation: str, at: datetime) -> Reservation | Refused | None:
+    return _settle(connection, statements.RELEASE, reservation, ReservationState.RELEASED, at)
+
+
+def _settle(
+    connection: Connection, statement: TextClause, reservation: str, state: ReservationState, at: datetime
+) -> Reservation | Refused | None:
+    """End a reservation, or say why not; ``None`` when there is none."""
+    reserved = connection.execute(statement, {"reservation": reservation, "at": at}).scalar_one_or_none()
+    if reserved is not None:
+        return _in_state(reserved, state)
+    row = connection.execute(statements.RESERVATION, {"reservation": reservation}).one_or_none()
+    if row is None:
+        return None
+    if row.state == state:
+        return _in_state(row.reserved, state)
+    if state is ReservationState.RELEASED:
+        return Refused(code=COMMITTED, message="what was held is the customer's already")
+    return Refused(code=NOT_RESERVED, message="what was held is given back")
+
+
+def _in_state(reserved: str, state: ReservationState) -> Reservation:
+    reservation = RESERVE.answer.validate_json(reserved, strict=True)
+    assert isinstance(reservation, Reservation), "a refused reservation has no row"
+    return replace(reservation, state=state)

@@ -1,0 +1,43 @@
+"""What inventory is asked and answers, operation by operation."""
+
+from dataclasses import dataclass
+
+from adapters.wire import Operation
+from domain.inventory import Delivery, Demand, Reservation
+from domain.neighbour import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Hold all demands for an order, or nothing."""
+
+    order: str
+    demands: tuple[Demand, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """Hand out what the reservation of that key holds for a line."""
+
+    reservation: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Commit or release the reservation of that key."""
+
+    reservation: str
+
+
+RESERVE: Operation[Reserve, Reservation | Refused] = Operation("reserve", asked=Reserve, answer=Reservation | Refused)
+DELIVER: Operation[Deliver, Delivery | Refused] = Operation("deliver", asked=Deliver, answer=Delivery | Refused)
+COMMIT: Operation[Settle, Reservation | Refused] = Operation("commit", asked=Settle, answer=Reservation | Refused)
+RELEASE: Operation[Settle, Reservation | Refused | None] = Operation(
+    "release", asked=Settle, answer=Reservation | Refused | None
+)
+QUERY: Operation[None, Reservation | Delivery | Refused | None] = Operation(
+    "query", asked=None, answer=Reservation | Delivery | Refused | None
+)
+
+SWITCHABLE = frozenset(operation.name for operation in (RESERVE, DELIVER, COMMIT, RELEASE, QUERY))

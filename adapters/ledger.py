@@ -1,0 +1,207 @@
+"""What an embedded neighbour remembers of every call, so that twice is once."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Generic
+
+from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from adapters.switches import Mode, Switch, Switches, from_row
+from adapters.wire import Answer, Asked, Operation
+from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
+
+Effect = Callable[[Connection, datetime], Answer]
+"""Does the deed on a connection, as of an instant. When it returns :class:`Refused`, all that it did is undone."""
+
+
+class NotReady(Exception):  # noqa: N818 - it is no error
+    """The call was accepted and its work is not finished; again_in_s seconds are left."""
+
+    def __init__(self, again_in_s: float) -> None:
+        super().__init__(f"ready in {again_in_s:.3f} s")
+        self.again_in_s = again_in_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[Asked, Answer]):
+    operation: Operation[Asked, Answer]
+    key: str
+    asked: str
+    effect: Effect[Answer]
+
+    @property
+    def digest(self) -> str:
+        return sha256(f"{self.operation.name} {self.asked}".encode()).hexdigest()
+
+
+class Ledger:
+    """The calls of one neighbour, in its schema: the effect and the remembered answer are one transaction.
+
+    An everyday call costs one look (known? switched?), the effect, and one insert. Two calls with the same key meet at
+    that insert: the second one waits, undoes what it did, and answers what the first one was answered.
+    """
+
+    def __init__(self, engine: Engine, *, schema: str, clock: Callable[[], datetime], switches: Switches) -> None:
+        """``schema`` holds the tables of the ledger; ``clock`` gives aware instants."""
+        self._engine = engine
+        self._clock = clock
+        self._switches = switches
+        self._look, self._remember, self._attempt = (
+            text(statement.replace("ledger.", f"{schema}.")) for statement in (_LOOK, _REMEMBER, _ATTEMPT)
+        )
+
+    def call(self, operation: Operation[Asked, Answer], *, key: str, asked: Asked, effect: Effect[Answer]) -> Answer:
+        """The answer to a call: its effect's, or the remembered one. Raises as the switches, or the database, will."""
+        call = _Call(operation, key, operation.asked.dump_json(asked).decode(), effect)
+        if not key or "\\u0000" in call.asked or "\x00" in key:
+            raise Unacceptable(f"{operation.name}: a key is missing, or a text holds NUL")
+        with _surprises():
+            while True:
+                try:
+                    return self._once(call)
+                except _Overtaken:
+                    continue
+
+    def query(self, operation: Operation[Any, Answer], *, key: str) -> Answer | None:
+        """The answer remembered for a key, whatever operation it was for; raises :class:`NotReady` until it is due."""
+        with self.reading(operation.name) as connection:
+            row = connection.execute(self._look, {"key": key, "operation": operation.name}).one()
+        return None if row.request is None else self._remembered(row, operation)
+
+    @contextmanager
+    def reading(self, operation: str) -> Iterator[Connection]:
+        """A connection for an operation that changes nothing; a switch can only delay it, or make it unavailable."""
+        with _surprises(), self._engine.connect() as connection:
+            row = connection.execute(self._look, {"key": None, "operation": operation}).one()
+            switch = None if row.mode is None else self._taken(connection, operation, from_row(row), key="", asked="")
+            if switch is not None:
+                connection.commit()
+                time.sleep(switch.ms / 1000 if switch.mode is Mode.DELAY else 0)
+                if switch.mode in (Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.LOSE_ANSWER):
+                    raise Unavailable(f"{operation}: switched to {switch.mode}")
+            yield connection
+
+    def _once(self, call: _Call[Any, Answer]) -> Answer:
+        with self._engine.connect() as connection:
+            row = connection.execute(self._look, {"key": call.key, "operation": call.operation.name}).one()
+            if row.request is None and row.mode is None:
+                return self._do(connection, call, at=self._clock())
+            switch = None
+            if row.mode is not None:
+                switch = self._taken(connection, call.operation.name, from_row(row), key=call.key, asked=call.asked)
+                connection.commit()
+            return self._unusual(connection, call, row, switch)
+
+    def _do(self, connection: Connection, call: _Call[Any, Answer], *, at: datetime, slow_s: float = 0) -> Answer:
+        """The effect and its answer, in one transaction; a refusal leaves nothing but itself."""
+        done_at = at + timedelta(seconds=slow_s)
+        answer = call.effect(connection, done_at)
+        if isinstance(answer, Refused):
+            connection.rollback()
+        remembered = connection.execute(
+            self._remember,
+            {
+                "key": call.key,
+                "operation": call.operation.name,
+                "request": call.digest,
+                "outcome": "refused" if isinstance(answer, Refused) else "applied",
+                "answer": call.operation.answer.dump_json(answer).decode(),
+                "at": at,
+                "ready_at": done_at if slow_s else None,
+            },
+        )
+        if remembered.rowcount == 0:
+            raise _Overtaken
+        connection.commit()
+        return answer
+
+    def _unusual(
+        self,
+        connection: Connection,
+        call: _Call[Any, Answer],
+        row: Row[Any],
+        switch: Switch | None,
+    ) -> Answer:
+        """A call that is known already, or that a switch applies to."""
+        mode = switch.mode if switch else None
+        pause_s = switch.ms / 1000 if switch else 0.0
+        if mode is Mode.DELAY:
+            time.sleep(pause_s)
+        if mode is Mode.FAIL_BEFORE:
+            self._note(connection, call, "failed")
+            raise Unavailable(f"{call.operation.name}: switched to {mode}", retry_after_s=pause_s or None)
+        if row.request is not None:
+            answer = self._again(connection, call, row)
+        elif mode is Mode.REFUSE and switch is not None:
+            refused: Any = Refused(code=switch.code, message=switch.message)
+            refusing = _Call(call.operation, call.key, call.asked, lambda _, __: refused)
+            answer = self._do(connection, refusing, at=self._clock())
+        else:
+            answer = self._do(connection, call, at=self._clock(), slow_s=pause_s if mode is Mode.SLOW else 0)
+        if mode is Mode.FAIL_AFTER:
+            raise Unavailable(f"{call.operation.name}: switched to {mode}")
+        if mode is Mode.LOSE_ANSWER:
+            raise OutcomeUnknown(f"{call.operation.name}: switched to {mode}")
+        if mode is Mode.SLOW and row.request is None and pause_s:
+            raise NotReady(pause_s)
+        return answer
+
+    def _again(self, connection: Connection, call: _Call[Any, Answer], row: Row[Any]) -> Answer:
+        if row.request != call.digest:
+            self._note(connection, call, "failed")
+            raise Unacceptable(f"{call.operation.name}: key {call.key} was used for another request")
+        self._note(connection, call, "replayed")
+        return self._remembered(row, call.operation)
+
+    def _remembered(self, row: Row[Any], operation: Operation[Any, Answer]) -> Answer:
+        if row.ready_at is not None and (left := row.ready_at - self._clock()) > timedelta():
+            raise NotReady(left.total_seconds())
+        return operation.answer.validate_json(row.answer, strict=True)
+
+    def _note(self, connection: Connection, call: _Call[Any, Any], outcome: str) -> None:
+        row = {"key": call.key, "operation": call.operation.name, "outcome": outcome, "at": self._clock()}
+        connection.execute(self._attempt, row)
+        connection.commit()
+
+    def _taken(self, connection: Connection, operation: str, switch: Switch, *, key: str, asked: str) -> Switch | None:
+        """The switch, when it applies to the call and was not used up by another one meanwhile."""
+        return switch if switch.concerns(key, asked) and self._switches.take(connection, operation) else None
+
+
+class _Overtaken(Exception):  # noqa: N818
+    """Another call with the same key was faster."""
+
+
+@contextmanager
+def _surprises() -> Iterator[None]:
+    """What the database's errors mean to the one who called the neighbour."""
+    try:
+        yield
+    except (IntegrityError, DataError) as error:
+        raise Unacceptable(f"not acceptable: {error.orig}") from error
+    except PoolExhausted as error:
+        raise Unavailable("too many calls at once") from error
+    except DBAPIError as error:  # it may have been the commit that failed
+        raise OutcomeUnknown(f"no answer: {error.orig}") from error
+
+
+_LOOK = """
+SELECT c.request, CAST(c.answer AS text), c.ready_at, s.mode, s.match, s.remaining, s.code, s.message, s.ms
+FROM (VALUES (1)) AS one (call)
+LEFT JOIN ledger.calls c ON c.key = :key
+LEFT JOIN ledger.switches s ON s.operation = :operation AND (s.remaining IS NULL OR s.remaining > 0)
+"""
+
+_REMEMBER = """
+INSERT INTO ledger.calls (key, operation, request, outcome, answer, at, ready_at)
+VALUES (:key, :operation, :request, :outcome, :answer, :at, :ready_at)
+ON CONFLICT (key) DO NOTHING
+"""
+
+_ATTEMPT = "INSERT INTO ledger.attempts (key, operation, outcome, at) VALUES (:key, :operation, :outcome, :at)"

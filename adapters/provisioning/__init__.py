@@ -1,0 +1,1 @@
+"""The provisioning system: the network that runs services (F20)."""
