@@ -1,0 +1,161 @@
+"""An order as a person sees it: a tree of its lines and their steps, and the events as they happen."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cli import screen
+from cli.client import Api, Event
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+Document = Mapping[str, Any]
+
+FINAL = frozenset({"rejected", "cancelled", "completed", "failed", "partial"})
+_LOST_AFTER_S = 20.0
+_AGAIN_AFTER_S = 0.5
+_MARK = {"pending": "·", "inProgress": "▸", "held": "✗", "done": "✓", "skipped": "-", "undone": "↶"}
+
+
+def watch(api: Api, order_id: str, *, as_json: bool) -> Document:
+    """Show an order until it is final, and return it as it is then."""
+    if as_json:
+        return _in_json(api, order_id)
+    if screen.console().is_terminal:
+        return _alive(api, order_id)
+    return _line_by_line(api, order_id)
+
+
+def followed(api: Api, order_id: str) -> Iterator[Sequence[Event]]:
+    """Give an order's events as they happen, in batches, until it is final.
+
+    A stream that breaks is taken up again where it broke; `httpx.HTTPError` when that fails for 20 seconds.
+    """
+    import httpx
+
+    seen = 0
+    patient_until = time.monotonic() + _LOST_AFTER_S
+    while True:
+        try:
+            for batch in api.events(order_id, after=seen):
+                patient_until = time.monotonic() + _LOST_AFTER_S
+                if batch is None:
+                    return
+                seen = batch[-1].seq if batch else seen
+                yield batch
+        except httpx.TransportError:
+            if time.monotonic() > patient_until:
+                raise
+            time.sleep(_AGAIN_AFTER_S)
+
+
+def _in_json(api: Api, order_id: str) -> Document:
+    for batch in followed(api, order_id):
+        for event in batch:
+            screen.say_json({"seq": event.seq, "at": event.at, "type": event.type, "body": event.body})
+    return _order(api, order_id)
+
+
+def _alive(api: Api, order_id: str) -> Document:
+    from rich.live import Live
+
+    with Live(console=screen.console(), auto_refresh=False) as live:
+        for _ in followed(api, order_id):
+            live.update(_drawn(api, order_id), refresh=True)
+        live.update(_drawn(api, order_id), refresh=True)
+    return _order(api, order_id)
+
+
+def _line_by_line(api: Api, order_id: str) -> Document:
+    begun: datetime | None = None
+    for batch in followed(api, order_id):
+        for event in batch:
+            at = datetime.fromisoformat(event.at)
+            begun = begun or at
+            screen.say(f"{(at - begun).total_seconds():8.3f} s  {event.type:<16}  {_particulars(event)}".rstrip())
+        if any(event.type == "fallout_opened" for event in batch):
+            for fallout in _open_fallouts(api, order_id):
+                screen.say(wanted(fallout))
+    order = _order(api, order_id)
+    screen.say(f"Order {order['number']}: {order['state']}.")
+    return order
+
+
+def _particulars(event: Event) -> str:
+    match event.body:
+        case {"fallout": fallout, "step": step, "code": code}:
+            return f"{fallout} at {step}: {code}"
+        case {"fallout": fallout, "step": step, "decision": decision, "actor": actor}:
+            return f"{fallout} at {step}: {decision}, decided by {actor}"
+        case {"step": step, "lines": [*lines]}:
+            return f"{step} ({_few(lines)})"
+        case body:
+            return ", ".join(f"{name} {value}" for name, value in body.items() if value is not None)
+
+
+def _few(lines: Sequence[str], *, at_most: int = 8) -> str:
+    more = f" and {len(lines) - at_most} more" if len(lines) > at_most else ""
+    noun = "line" if len(lines) == 1 else "lines"
+    return f"{noun} {', '.join(lines[:at_most])}{more}"
+
+
+def show(api: Api, order_id: str) -> Document:
+    """Print the order as it stands, and return it."""
+    screen.console().print(_drawn(api, order_id))
+    return _order(api, order_id)
+
+
+def wanted(fallout: Document) -> str:
+    """Say what a fallout is about and what may be decided."""
+    error = fallout["error"]
+    return (
+        f"{fallout['step']} needs a person: {error['code']}, {error['message']}. "
+        f"Decide: orderloom resolve {fallout['id']} {'|'.join(fallout['decisions'])} --reason …"
+    )
+
+
+def _drawn(api: Api, order_id: str) -> "Tree":
+    from rich.tree import Tree
+
+    order = _order(api, order_id)
+    steps = api.get(f"/v1/orders/{order_id}/plan")["steps"]
+    drawn = Tree(_title(f"Order {order['number']} of {order['account']}", order["state"]))
+    branches: dict[str, Tree] = {}
+    for line in order["lines"]:
+        quantity = f" x{line['quantity']}" if line["quantity"] != 1 else ""
+        title = _title(f"{line['id']} {line['product']}{quantity}", line["state"])
+        branches[line["id"]] = branches.get(line["parent"], drawn).add(title)
+        for step in (x for x in steps if x["subject"] == line["id"]):
+            branches[line["id"]].add(_step(step))
+    for step in (x for x in steps if x["subject"] not in branches):  # an account's, for instance
+        drawn.add(_step(step))
+    for fallout in _open_fallouts(api, order_id) if order["rollup"] == "attention" else ():
+        drawn.add(screen.words(wanted(fallout), style="bold red"))
+    return drawn
+
+
+def _title(what: str, state: str) -> Any:  # noqa: ANN401 - rich's Text
+    return screen.words(f"{what}  ", style="bold").append_text(screen.words(state, style=screen.state_style(state)))
+
+
+def _step(step: Document) -> Any:  # noqa: ANN401 - rich's Text
+    said = [f"{_MARK.get(step['state'], '?')} {step['function'].replace('_', ' ')}"]
+    if step["started_at"] and step["finished_at"]:
+        taken = datetime.fromisoformat(step["finished_at"]) - datetime.fromisoformat(step["started_at"])
+        said.append(f"{taken.total_seconds():.3f} s")
+    if step["attempts"] > 1:
+        said.append(f"{step['attempts']} attempts")
+    if step["last_error"]:
+        said.append(step["last_error"])
+    return screen.words("  ".join(said), style=screen.state_style(step["state"]))
+
+
+def _open_fallouts(api: Api, order_id: str) -> Iterator[Document]:
+    return api.pages("/v1/fallouts", order=order_id, state="open")
+
+
+def _order(api: Api, order_id: str) -> Document:
+    order: Document = api.get(f"/v1/orders/{order_id}")
+    return order
