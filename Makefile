@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 EXPORT := $(BIN)/uv export --quiet --frozen --no-emit-project --no-emit-index-url --no-header --format requirements-txt
 
-.PHONY: help install demo test check requirements bench faults lock clean
+.PHONY: help install demo test check requirements bench telco faults lock clean
 
 help: ## Show this
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ faults: $(STAMP) ## Run the tests that kill things, at every crash point
 
 bench: $(STAMP) ## Measure beside a bare Temporal workflow; writes bench/results.json
 	@$(BIN)/python -m bench $(ARGS)
+
+telco: $(STAMP) ## Try the system on the 7,043 customers of a telephone company, where their data is
+	@$(BIN)/python -m bench.telco $(ARGS)
 
 requirements: $(STAMP) ## Show which requirement row is proved by which test
 	@$(BIN)/python -m tests.requirements $(ARGS)

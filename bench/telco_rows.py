@@ -18,6 +18,8 @@ Body = dict[str, Any]
 """An order, or one of its lines, as the API takes it."""
 
 FILE = "telco-customer-churn-by-IBM.csv"
+NUMBERS = "TELEPHONE-NUMBERS"
+"""The pool that each telephone service takes a number from."""
 
 ADD_ONS = {
     "OnlineSecurity": "ONLINE-SECURITY",
@@ -68,6 +70,7 @@ def _telephone() -> Iterator[Body]:
         "billing_type": "service_bundle",
         "delivery_kind": "logical",
         "billing_phase": "two",
+        "pool": NUMBERS,
         "components": [_exactly_one("PHONE-LINE"), _at_most_one("EXTRA-LINES"), _at_most_one("PARTY-LINE")],
         **of_service,
     }
