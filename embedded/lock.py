@@ -32,7 +32,7 @@ async def held(directory: Path) -> AsyncIterator[int]:
 
 
 def _opened(directory: Path) -> int:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o711, parents=True, exist_ok=True)  # PostgreSQL may be another user's, in a folder within
     return os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 

@@ -48,11 +48,13 @@ class Cluster:
             shutil.rmtree(abandoned)
         passwords = {role: secrets.token_urlsafe(24) for role in (SUPERUSER, OWNER, APP)}
         _write_secret(self._passwords, json.dumps(passwords))
+        identity = _unprivileged(self.directory)
         with tempfile.TemporaryDirectory(dir=self.directory, prefix="new-") as folder:
             new = Path(folder) / "cluster"
             secret = Path(folder) / "password"
             _write_secret(secret, passwords[SUPERUSER])
-            _initdb(new, password_file=secret)
+            identity.own(Path(folder))
+            _initdb(new, password_file=secret, identity=identity)
             new.rename(self._cluster)
 
     def program(self) -> Program:
@@ -181,7 +183,7 @@ def _unprivileged(directory: Path) -> _Identity:
         return _Identity(user="nobody")
     message = (
         "PostgreSQL refuses to run as root, user namespaces are forbidden here, and the user nobody cannot reach "
-        f"{binaries()} and {directory}: run as a normal user, or set ORDERLOOM_DATABASE_URL"
+        f"{binaries()} and {directory}: move them where it can, run as a normal user, or set ORDERLOOM_DATABASE_URL"
     )
     raise CannotRun(message)
 
@@ -190,9 +192,7 @@ def _succeeds(argv: tuple[str, ...], *, user: str | None) -> bool:
     return subprocess.run(argv, user=user, check=False, capture_output=True).returncode == 0
 
 
-def _initdb(cluster: Path, *, password_file: Path) -> None:
-    identity = _unprivileged(cluster.parent)
-    identity.own(cluster.parent)
+def _initdb(cluster: Path, *, password_file: Path, identity: _Identity) -> None:
     argv = (
         *identity.prefix, str(binaries() / "initdb"), "-D", str(cluster), "-U", SUPERUSER,
         "-A", "scram-sha-256", "--pwfile", str(password_file), "--encoding=UTF8",

@@ -40,7 +40,7 @@ class Supervisor:
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         for log in self._logs.glob("*.log"):
             if log.stat().st_size > _LONG_LOG_BYTES:
                 log.replace(log.with_suffix(".old"))

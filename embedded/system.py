@@ -95,11 +95,13 @@ async def _postgres(plan: Plan, supervisor: Supervisor) -> Database:
 
 
 async def _temporal(plan: Plan, supervisor: Supervisor) -> Runs:
+    folder = plan.data / "temporal"
+    folder.mkdir(mode=0o700, exist_ok=True)
     usual = plan.api_port != 0
     server = temporal.Server(
         port=free_port(preferred=_TEMPORAL_PORT if usual else None),
         ui_port=free_port(preferred=_TEMPORAL_UI_PORT if usual else None),
-        file=plan.data / "temporal.db",
+        file=folder / "temporal.db",
     )
     await supervisor.start(Service(program=server.program(), ready=lambda: listens(server.port)))
     client = await temporal.connect(server.address)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Launched:
     def __init__(self, data: Path, *, name: str) -> None:
         self._complaints = (data.parent / f"{name}.txt").open("w+")
         self._diary = data.parent / f"{name}-diary.txt"
-        self.process = subprocess.Popen(  # noqa: S603 - starts our own program
+        self.process = subprocess.Popen(
             [sys.executable, str(LAUNCHER), str(data)],
             env={**os.environ, "PYTHONPATH": str(LAUNCHER.parents[2]), "STAND_IN_DIARY": str(self._diary)},
             stdout=subprocess.PIPE,
@@ -148,6 +148,12 @@ def test_children_die_with_a_killed_launcher_and_the_next_one_finds_the_data(tmp
 
 def _listeners(pids: Iterable[int]) -> list[str]:
     """Return the local addresses, as the kernel writes them, that these processes listen on."""
-    sockets = {str(link.readlink()) for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()}
+    sockets = {socket for pid in pids for socket in _open_files(pid)}
     lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
     return [line[1] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            yield str(link.readlink())
