@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from activities.catalog import CatalogActivities
-from adapters.billing.client import BillingClient
+# from activities.catalog import CatalogActivities
+# from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
-from adapters.inventory.client import InventoryClient
+# from adapters.inventory.client import InventoryClient
 from adapters.inventory.embedded import EmbeddedInventory
-from adapters.provisioning.client import ProvisioningClient
+# from adapters.provisioning.client import ProvisioningClient
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from models.catalogs import PostgresCatalogs
 from sqlalchemy import Engine
@@ -21,7 +21,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from workflows.catalog_sync import CatalogSync
+# from workflows.catalog_sync import CatalogSync
 
 from activities.billing import BillingActivities
 from activities.inventory import InventoryActivities
@@ -33,7 +33,7 @@ from models.records import PostgresRecords
 from settings import Neighbours, Settings, WorkflowSandbox
 from workflows.order import OrderWorkflow
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync)
+WORKFLOWS: Sequence[type] = (OrderWorkflow,)
 GRACE = timedelta(seconds=10)
 """How long running activities may finish when the worker is asked to stop."""
 
@@ -49,13 +49,18 @@ PASSED_THROUGH = (
 """What workflows use without a fresh copy for every run: none of it keeps anything between calls."""
 
 
+I = TypeVar("I", bound=Inventory, covariant=True)
+P = TypeVar("P", bound=Provisioning, covariant=True)
+B = TypeVar("B", bound=Billing, covariant=True)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Joined:
+class Joined(Generic[I, P, B]):
     """The three neighbours, embedded or remote."""
 
-    inventory: Inventory
-    provisioning: Provisioning
-    billing: Billing
+    inventory: I
+    provisioning: P
+    billing: B
 
 
 def main(settings: Settings) -> None:
@@ -76,7 +81,8 @@ async def _run(settings: Settings) -> None:
             client,
             task_queue=settings.task_queue,
             activities=activities(engine, neighbours(settings, engine)),
-            threads=threads,
+            threads=settings.worker_threads,
+            executor=threads,
             cached_workflows=settings.worker_cached_workflows,
             runner=runner(settings.workflow_sandbox),
         )
@@ -84,7 +90,7 @@ async def _run(settings: Settings) -> None:
             await stop.wait()
 
 
-def neighbours(settings: Settings, engine: Engine) -> Joined:
+def neighbours(settings: Settings, engine: Engine) -> Joined[Inventory, Provisioning, Billing]:
     """The neighbours the settings name."""
     if settings.neighbours is Neighbours.EMBEDDED:
         return embedded(engine)
@@ -95,7 +101,7 @@ def neighbours(settings: Settings, engine: Engine) -> Joined:
     )
 
 
-def embedded(engine: Engine) -> Joined:
+def embedded(engine: Engine) -> Joined[EmbeddedInventory, EmbeddedProvisioning, EmbeddedBilling]:
     """The neighbours of this repository, with ledgers in the same database."""
     return Joined(
         inventory=EmbeddedInventory(engine, clock=now),
@@ -104,15 +110,15 @@ def embedded(engine: Engine) -> Joined:
     )
 
 
-def activities(engine: Engine, joined: Joined) -> Sequence[Callable[..., Any]]:
+def activities(engine: Engine, joined: Joined[Inventory, Provisioning, Billing]) -> Sequence[Callable[..., Any]]:
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
     inventory = InventoryActivities(joined.inventory, records, now)
     provisioning = ProvisioningActivities(joined.provisioning, records, now)
     billing = BillingActivities(joined.billing, records, records, now)
     own = RecordActivities(records, now)
-    catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), now)
-    found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog) for name in dir(x)]
+
+    found = [getattr(x, name) for x in (inventory, provisioning, billing, own) for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 
 
@@ -121,21 +127,23 @@ def create(
     *,
     task_queue: str,
     activities: Sequence[Callable[..., Any]],
-    threads: ThreadPoolExecutor,
+    threads: int,
+    executor: ThreadPoolExecutor,
     cached_workflows: int,
     runner: WorkflowRunner,
+    workflows: Sequence[type] = WORKFLOWS,
 ) -> Worker:
-    """A worker of all workflows and activities."""
+    """A worker of all workflows and activities; ``threads`` is how many activities run at once, local ones as well."""
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=WORKFLOWS,
+        workflows=workflows,
         activities=activities,
-        activity_executor=threads,
+        activity_executor=executor,
         workflow_runner=runner,
         max_cached_workflows=cached_workflows,
-        max_concurrent_activities=threads._max_workers,  # noqa: SLF001
-        max_concurrent_local_activities=threads._max_workers,  # noqa: SLF001
+        max_concurrent_activities=threads // 2,
+        max_concurrent_local_activities=threads - threads // 2,
         graceful_shutdown_timeout=GRACE,
     )
 

@@ -335,7 +335,6 @@ class PostgresRecords:
             "step": done.step,
             "key": done.key,
             "at": done.at,
-            "root": item.root,
             "assets": _ASSETS.dump_json(assets).decode(),
             "delivered": json.dumps({line: at.isoformat() for line, at in delivered.items()}),
         }
@@ -343,7 +342,7 @@ class PostgresRecords:
 
     def end_root(self, order: str, root: str, state: State) -> State | None:
         """Bring a root bundle's open lines to a final state; the order's state when that was the last of it."""
-        return self._end(_END_ROOT, order, root, state, alone=False, root=root, line_state=state)
+        return self._end(_END_ROOT, order, root, state, alone=False, line_state=state)
 
     def transition(self, order: str, state: State, *, reason: str | None) -> None:
         """Bring the order to a state it may follow into; its lines too while they have no lives of their own yet."""
@@ -416,7 +415,7 @@ class PostgresRecords:
     ) -> State | None:
         """Bring a root to its end and with the last root the order: under the order's lock where there are several."""
         if alone:
-            self._change(statement, order, state=state, finished=True, **parameters)
+            self._change(statement, order, state=state, finished=True, root=root, **parameters)
             return state
         with self.engine.begin() as connection:
             connection.execute(text("SELECT FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"), {"order": order})
@@ -424,7 +423,7 @@ class PostgresRecords:
             others = frozenset(x for other, states in roots.items() if other != root for x in states)
             mine = frozenset(state if x not in FINAL else x for x in roots[root])
             end = roll_up(others | mine) if others <= FINAL else None
-            _apply(connection, statement, order, end, finished=end is not None, **parameters)
+            _apply(connection, statement, order, end, finished=end is not None, root=root, **parameters)
             return end
 
 

@@ -1,0 +1,225 @@
+"""A whole order house for tests: real database, real Temporal, real worker, the embedded neighbours.
+
+    async with open_shop(database.app_url, client) as shop:
+        shop.publish(catalog(...))
+        end = await shop.fulfil(order(...))
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Engine, text
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker, WorkflowRunner
+
+import worker
+from adapters.billing.embedded import EmbeddedBilling
+from adapters.inventory.embedded import EmbeddedInventory
+from adapters.inventory.supplies import Supplies
+from adapters.provisioning.embedded import EmbeddedProvisioning
+from domain.catalog import Catalog, Product
+from domain.inventory import DEFAULT_LOCATION
+from domain.order import Order
+from domain.progress import Resolution
+from models import catalogs, submissions
+from models.database import connect
+from settings import WorkflowSandbox
+from workflows import start
+from workflows.messages import OrderEnd, OrderRun, Patience
+
+HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, give_up_s=2.0)
+"""Patience for tests: everything that takes minutes in production takes a moment."""
+
+THREADS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """The house, and what a test wants of it."""
+
+    engine: Engine
+    client: Client
+    task_queue: str
+    inventory: EmbeddedInventory
+    supplies: Supplies
+    provisioning: EmbeddedProvisioning
+    billing: EmbeddedBilling
+
+    def publish(self, *products: Product) -> Catalog:
+        """Publish these products as the current catalog."""
+        return catalogs.publish(self.engine, products, source="test")
+
+    def numbers(self, pool: str, *values: str) -> None:
+        """Put numbers into a pool."""
+        self.supplies.create(pool=pool, values=values)
+
+    def receive(self, sku: str, quantity: int) -> None:
+        """Put goods on the shelf."""
+        self.supplies.receive(sku=sku, location=DEFAULT_LOCATION, quantity=quantity)
+
+    def account(self, *ids: str) -> None:
+        """Open accounts, and for each a billing profile: ``ACME-BA`` has ``ACME-BP``."""
+        for account in ids:
+            owner = {"id": account, "name": account, "class": "customer", "parent": None}
+            submissions.open_account(self.engine, owner, key=None, location="", answer={})
+            profile = account.removesuffix("A") + "P"
+            submissions.add_profile(self.engine, profile, account=account, key=None, location="", answer={})
+
+    def submit(self, order: Order) -> submissions.Submitted:
+        """Store an order as the API does."""
+        stored = submissions.submit(
+            self.engine,
+            order,
+            order_id=str(uuid4()),
+            catalog_version=catalogs.current(self.engine).version,
+            key=None,
+            location="",
+        )
+        assert isinstance(stored, submissions.Submitted)
+        return stored
+
+    async def start(self, order: Order, *, patience: Patience = HASTE) -> WorkflowHandle[Any, OrderEnd]:
+        """Submit an order and start its run."""
+        stored = self.submit(order)
+        run = OrderRun(
+            order=stored.id,
+            number=stored.number,
+            account=order.account,
+            title=order.lines[0].product,
+            requested_start=order.requested_start,
+            patience=patience,
+        )
+        await start.start_order(self.client, run, task_queue=self.task_queue, now=worker.now())
+        return self.client.get_workflow_handle(start.workflow_id(stored.id), result_type=OrderEnd)
+
+    async def fulfil(self, order: Order) -> str:
+        """Have an order carried out to its end; the order's id."""
+        handle = await self.start(order)
+        await asyncio.wait_for(handle.result(), timeout=30)
+        return handle.id.removeprefix("order-")
+
+    async def fallout(self, order: str, *, within_s: float = 15.0) -> dict[str, Any]:
+        """The order's open fallout, as soon as there is one."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while asyncio.get_running_loop().time() < deadline:
+            if found := self.rows("SELECT * FROM orderloom.fallouts WHERE order_id = :o AND state = 'open'", o=order):
+                return found[0]
+            await asyncio.sleep(0.05)
+        message = f"no fallout of order {order} within {within_s} s"
+        raise AssertionError(message)
+
+    async def decide(self, fallout: dict[str, Any], decision: str, **given: Any) -> str:  # noqa: ANN401
+        """Decide about a fallout as an operator."""
+        resolution = Resolution(fallout=fallout["id"], decision=decision, actor="ann", reason="test", input=given)
+        return await start.resolve(self.client, str(fallout["order_id"]), resolution)
+
+    async def resolve(self, order: str, resolution: Resolution) -> str:
+        """Hand a decision to a run as it is."""
+        return await start.resolve(self.client, order, resolution)
+
+    async def details(self, handle: WorkflowHandle[Any, Any]) -> str:
+        """What the Temporal UI shows as the run's current details."""
+        metadata = await handle.query("__temporal_workflow_metadata")
+        return str(metadata.current_details)
+
+    async def until(self, true: Callable[[], bool], *, within_s: float = 10.0) -> None:
+        """Wait until something is true."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while not true():
+            assert asyncio.get_running_loop().time() < deadline, "it did not become true"
+            await asyncio.sleep(0.05)
+
+    def now(self) -> datetime:
+        """The present instant."""
+        return worker.now()
+
+    def rows(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
+        """Rows of any ledger."""
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(text(sql), parameters).mappings()]
+
+    def one(self, sql: str, **parameters: object) -> Any:  # noqa: ANN401
+        """The one value of a question."""
+        with self.engine.connect() as connection:
+            return connection.execute(text(sql), parameters).scalar_one()
+
+    def steps(self, order: str) -> dict[str, str]:
+        """The states of the order's plan items by id."""
+        sql = "SELECT id, state FROM orderloom.plan_items WHERE order_id = :o ORDER BY position"
+        return {row["id"]: row["state"] for row in self.rows(sql, o=order)}
+
+    def state(self, order: str) -> str:
+        """The order's state."""
+        return str(self.one("SELECT state FROM orderloom.orders WHERE id = :o", o=order))
+
+    def line_states(self, order: str) -> dict[str, str]:
+        """The states of the order's lines by id."""
+        sql = "SELECT id, state FROM orderloom.order_lines WHERE order_id = :o ORDER BY position"
+        return {row["id"]: row["state"] for row in self.rows(sql, o=order)}
+
+
+@contextlib.asynccontextmanager
+async def open_shop(
+    app_url: str,
+    client: Client,
+    *,
+    runner: WorkflowRunner | None = None,
+    workflows: Sequence[type] = worker.WORKFLOWS,
+    cached_workflows: int = 100,
+) -> AsyncIterator[Shop]:
+    """A house on a database and a Temporal of the test's, with a worker of its own; sandboxed unless said otherwise."""
+    engine = connect(app_url, pool_size=THREADS)
+    joined = worker.embedded(engine)
+    task_queue = f"shop-{uuid4()}"
+    shop = Shop(
+        engine=engine,
+        client=client,
+        task_queue=task_queue,
+        inventory=joined.inventory,
+        supplies=Supplies(engine, clock=worker.now),
+        provisioning=joined.provisioning,
+        billing=joined.billing,
+    )
+    with ThreadPoolExecutor(THREADS) as threads:
+        polling: Worker = worker.create(
+            client,
+            task_queue=task_queue,
+            workflows=workflows,
+            activities=worker.activities(engine, joined),
+            threads=THREADS,
+            executor=threads,
+            cached_workflows=cached_workflows,
+            runner=runner or worker.runner(WorkflowSandbox.ON),
+        )
+        async with polling:
+            yield shop
+    engine.dispose()
+
+
+def hasty(**changes: float) -> Patience:
+    """Test patience with some times changed."""
+    return replace(HASTE, **changes)
+
+
+def at(day: str) -> datetime:
+    """An instant by its ISO text, in UTC."""
+    return datetime.fromisoformat(f"{day}+00:00")
+
+
+async def activity_names(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """The activities of a run in the order in which its history knows them, quick ones by their markers."""
+    names = []
+    for event in (await handle.fetch_history()).events:
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            names.append(event.activity_task_scheduled_event_attributes.activity_type.name)
+        elif event.HasField("marker_recorded_event_attributes"):
+            payloads = event.marker_recorded_event_attributes.details["data"].payloads
+            names.append(json.loads(payloads[0].data)["activity_type"])
+    return names

@@ -1,0 +1,223 @@
+"""What the network, inventory or billing refuses waits for a person, and goes on as the person decides."""
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from adapters.switches import Mode, Switch
+from domain.progress import Resolution
+from tests.builders import line, order
+from tests.shop import Shop
+from workflows import search_attributes
+from workflows.start import NotResolved
+
+INTERNET = line("INTERNET")
+WIRELESS = line("WIRELESS", line("RATE"), line("SMS", line("SMS-BASIC")))
+
+
+def refuse_once() -> Switch:
+    return Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT", message="no free port")
+
+
+@pytest.mark.req("W5")
+async def test_a_refusal_parks_the_order_and_a_retry_carries_it_to_its_end(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert (fallout["code"], fallout["type"], fallout["step"]) == ("NO_PORT", "Provisioning", "provision:1")
+
+    assert await shop.decide(fallout, "retry") == "retry of provision:1"
+
+    await handle.result()
+    assert shop.state(fallout["order_id"]) == "completed"
+    closed = shop.rows("SELECT state, decision, actor, reason FROM orderloom.fallouts")
+    assert closed == [{"state": "closed", "decision": "retry", "actor": "ann", "reason": "test"}]
+
+
+@pytest.mark.req("W5", "B27")
+async def test_an_order_whose_only_bundle_is_refused_is_held_with_all_lines_of_the_bundle(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.until(lambda: shop.state(fallout["order_id"]) == "held")
+    assert set(shop.line_states(fallout["order_id"]).values()) == {"held"}
+    found = (await handle.describe()).typed_search_attributes
+    assert found.get(search_attributes.STATE) == "held"
+    assert found.get(search_attributes.ATTENTION) is True
+    assert found.get(search_attributes.STEP) == "provision:1"
+    assert found.get(search_attributes.ERROR) == "NO_PORT: no free port"
+
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    found = (await handle.describe()).typed_search_attributes
+    assert found.get(search_attributes.STATE) == "completed"
+    assert found.get(search_attributes.ATTENTION) is False
+    assert found.get(search_attributes.STEP) is None
+
+
+async def test_the_details_of_the_run_say_what_to_send(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    text = await shop.details(handle)
+    assert f'"fallout": "{fallout["id"]}", "decision": "retry"' in text
+    assert "NO_PORT: no free port" in text
+    assert "| ✗ | provision | 1 WIRELESS |" in text
+    await shop.decide(fallout, "retry")
+    await handle.result()
+
+
+async def test_a_refused_nested_service_does_not_hold_up_the_billing_of_the_one_around_it(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, match='"SMS"', remaining=1, code="NO_SMSC"))
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert fallout["step"] == "provision:1.2"
+    await shop.until(lambda: shop.steps(fallout["order_id"])["fulfill_billing:1"] == "done")
+    assert shop.steps(fallout["order_id"])["fulfill_billing:1.2"] == "pending"
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    assert shop.one("SELECT count(*) FROM billing.service_instances WHERE status = 'active'") == 2
+
+
+async def test_giving_a_bundle_up_leaves_nothing_behind_in_any_ledger(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+
+    await shop.decide(fallout, "abort")
+
+    await handle.result()
+    assert shop.state(fallout["order_id"]) == "failed"
+    assert set(shop.line_states(fallout["order_id"]).values()) == {"failed"}
+    assert {x["status"] for x in shop.rows("SELECT status FROM billing.service_instances")} == {"voided"}
+    assert shop.one("SELECT count(*) FROM billing.charges") == 0
+    assert {x["state"] for x in shop.rows("SELECT DISTINCT state FROM inventory.numbers")} == {"available"}
+    assert shop.provisioning.list_active(as_of=shop.now()) == []
+    assert shop.one("SELECT count(*) FROM orderloom.assets") == 0
+
+
+async def test_one_bundle_given_up_leaves_the_other_and_the_order_is_partial(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, match='"WIRELESS"', remaining=1))
+    handle = await shop.start(order(WIRELESS, INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.decide(fallout, "abort")
+    await handle.result()
+    assert shop.state(fallout["order_id"]) == "partial"
+    assert shop.line_states(fallout["order_id"])["2"] == "completed"
+
+
+async def test_corrected_input_reaches_the_network_and_the_asset(shop: Shop) -> None:
+    shop.inventory.switches.set("reserve", Switch(mode=Mode.REFUSE, remaining=1, code="NUMBER_TAKEN"))
+    handle = await shop.start(order(line("WIRELESS", line("RATE"), service_id="+1-555-0999")))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert fallout["type"] == "Inventory Allocation"
+    await shop.decide(fallout, "retry_with", service_id="+1-555-0105")
+    await handle.result()
+    assert shop.one("SELECT service_id FROM orderloom.assets WHERE product = 'WIRELESS'") == "+1-555-0105"
+    assert shop.one("SELECT service_id FROM billing.service_instances") == "+1-555-0105"
+
+
+async def test_a_step_done_by_hand_is_skipped_and_billed_from_then(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE))
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.decide(fallout, "skip")
+    await handle.result()
+    assert shop.steps(fallout["order_id"])["provision:1"] == "skipped"
+    assert shop.one("SELECT status FROM billing.service_instances") == "active"
+
+
+@pytest.mark.parametrize("mode", [Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.LOSE_ANSWER])
+@pytest.mark.parametrize(
+    ("system", "operation"),
+    [
+        ("inventory", "reserve"),
+        ("inventory", "commit"),
+        ("provisioning", "activate"),
+        ("billing", "sync_customer"),
+        ("billing", "initiate"),
+        ("billing", "fulfill"),
+    ],
+)
+async def test_a_passing_fault_of_a_neighbour_heals_by_itself(shop: Shop, system: str, operation: str, mode: Mode) -> None:
+    getattr(shop, system).switches.set(operation, Switch(mode=mode, remaining=2))
+    done = await shop.fulfil(order(WIRELESS))
+    assert shop.state(done) == "completed"
+    assert shop.one("SELECT count(*) FROM orderloom.fallouts") == 0
+    assert shop.one("SELECT count(*) FROM billing.service_instances") == 2
+
+
+async def test_a_fault_that_does_not_pass_falls_out_and_says_how_often_it_was_tried(shop: Shop) -> None:
+    shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert (fallout["type"], fallout["code"]) == ("Billing", "Unavailable")
+    assert fallout["attempts"] > 2
+    shop.billing.switches.clear("initiate")
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    assert shop.one("SELECT count(*) FROM billing.service_instances") == 1
+
+
+async def test_a_network_that_takes_its_time_is_asked_again_and_billed_from_its_proof(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.SLOW, ms=700))
+    done = await shop.fulfil(order(INTERNET))
+    proof = shop.one("SELECT actual_at FROM orderloom.plan_items WHERE function = 'provision'")
+    assert shop.one("SELECT purchase_start FROM billing.purchases") == proof
+    assert shop.state(done) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"fallout": "0-0"}, "NOT_OPEN"),
+        ({"decision": "explode"}, "NOT_ALLOWED"),
+        ({"actor": " "}, "NO_REASON"),
+        ({"reason": ""}, "NO_REASON"),
+        ({"decision": "retry_with", "input": {"price": "0"}}, "INPUT"),
+    ],
+)
+async def test_a_decision_that_makes_no_sense_is_refused_and_changes_nothing(
+    shop: Shop, change: dict[str, str], code: str
+) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    given = {"fallout": fallout["id"], "decision": "retry", "actor": "ann", "reason": "test"} | change
+    with pytest.raises(NotResolved) as refused:
+        await shop.resolve(str(fallout["order_id"]), Resolution(**given))  # type: ignore[arg-type]
+    assert refused.value.code == code
+    await shop.decide(fallout, "retry")
+    await handle.result()
+
+
+async def test_the_same_decision_sent_twice_counts_once(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    answers = await asyncio.gather(*(shop.decide(fallout, "retry") for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(x, str) for x in answers) == 1
+    await handle.result()
+    assert shop.one("SELECT count(*) FROM provisioning.calls WHERE operation = 'activate'") == 2
+
+
+@pytest.mark.req("W5")
+async def test_the_retry_signal_serves_batches(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await handle.signal("retry", Resolution(fallout=fallout["id"], decision="retry", actor="ann", reason="batch"))
+    await handle.result()
+    assert shop.state(fallout["order_id"]) == "completed"
+
+
+async def test_what_nonsense_a_signal_carries_is_ignored(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await handle.signal("retry", Resolution(fallout="0-0", decision="retry", actor="ann", reason="batch"))
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update("resolve", Resolution(fallout="0-0", decision="retry", actor="a", reason="b"))
+    await shop.decide(fallout, "retry")
+    await handle.result()

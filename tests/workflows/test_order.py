@@ -1,0 +1,80 @@
+"""An order from submission to installed asset."""
+
+import pytest
+
+from domain.order import Action
+
+from tests.builders import line, order
+from tests.shop import Shop, activity_names
+
+WIRELESS = line("WIRELESS", line("RATE"), line("FEE"), line("HALF-PRICE"), line("GIFT"), line("SMS", line("SMS-BASIC")))
+
+
+@pytest.mark.req("W1", "W2", "A02", "A11", "B02")
+async def test_a_wireless_bundle_becomes_installed_assets_without_any_manual_step(shop: Shop) -> None:
+    done = await shop.fulfil(order(WIRELESS))
+
+    assert shop.state(done) == "completed"
+    assert set(shop.line_states(done).values()) == {"completed"}
+    assert set(shop.steps(done).values()) == {"done"}
+    assets = shop.rows("SELECT product, status FROM orderloom.assets")
+    assert {(x["product"], x["status"]) for x in assets} == {
+        (product, "active") for product in ("WIRELESS", "RATE", "FEE", "HALF-PRICE", "GIFT", "SMS", "SMS-BASIC")
+    }
+    assert shop.one("SELECT count(*) FROM billing.service_instances") == 2
+
+
+@pytest.mark.req("W2", "B49", "F21")
+async def test_the_stages_stand_in_the_history_by_name_in_their_order(shop: Shop) -> None:
+    handle = await shop.start(order(WIRELESS))
+    await handle.result()
+    names = await activity_names(handle)
+    stages = ["validate", "decompose", "reserve", "initiate_billing", "provision", "fulfill_billing", "asset"]
+    assert [x for x in names if x in stages] == stages
+
+
+async def test_the_history_of_a_wireless_order_stays_below_thirty_events(shop: Shop) -> None:
+    handle = await shop.start(order(WIRELESS))
+    await handle.result()
+    history = await handle.fetch_history()
+    assert len(history.events) <= 30
+
+
+@pytest.mark.req("B14")
+async def test_an_order_of_nothing_billed_makes_no_billing_call(shop: Shop) -> None:
+    await shop.fulfil(order(line("GIFT")))
+    assert shop.one("SELECT count(*) FROM billing.calls") == 0
+    assert shop.one("SELECT count(*) FROM orderloom.assets") == 1
+
+
+@pytest.mark.req("B47", "B45", "B35")
+async def test_five_of_a_simple_service_bundle_are_one_instance_and_one_purchase_of_five(shop: Shop) -> None:
+    done = await shop.fulfil(order(line("INTERNET", quantity=5)))
+    assert shop.one("SELECT count(*) FROM billing.service_instances") == 1
+    assert [x["quantity"] for x in shop.rows("SELECT quantity FROM billing.purchases")] == [5]
+    assert [x["quantity"] for x in shop.rows("SELECT quantity FROM orderloom.assets")] == [5]
+    kinds = {x["kind"] for x in shop.rows("SELECT kind FROM orderloom.cross_references")}
+    assert kinds == {"service_instance", "purchased_product"}
+    assert shop.state(done) == "completed"
+
+
+@pytest.mark.req("F25")
+async def test_a_phone_in_a_bundle_is_billed_by_its_own_delivery(shop: Shop) -> None:
+    await shop.fulfil(order(line("WIRELESS", line("RATE"), line("PHONE"))))
+    assert shop.one("SELECT on_hand FROM inventory.stock WHERE sku = 'PHONE'") == 9
+    assert shop.one("SELECT count(*) FROM billing.calls WHERE operation = 'purchase'") == 1
+
+
+async def test_two_bundles_in_one_order_complete_it_together(shop: Shop) -> None:
+    done = await shop.fulfil(order(line("WIRELESS", line("RATE")), line("INTERNET")))
+    assert shop.state(done) == "completed"
+    events = shop.rows("SELECT seq, type FROM orderloom.order_events WHERE order_id = :o ORDER BY seq", o=done)
+    assert [x["seq"] for x in events] == list(range(1, len(events) + 1))
+    assert events[-1]["type"] == "completed"
+    assert [x["type"] for x in events].count("completed") == 1
+
+
+async def test_a_context_line_changes_nothing(shop: Shop) -> None:
+    done = await shop.fulfil(order(line("GIFT", action=Action.NONE)))
+    assert shop.state(done) == "completed"
+    assert shop.one("SELECT count(*) FROM orderloom.assets") == 0
