@@ -59,13 +59,13 @@ def installed(in_flight: InFlight, item: PlanItem, completed: Completed, *, at: 
     """
     references = _references(in_flight, completed)
     numbers = _numbers(completed)
-    kept: set[str] = set()
+    left_out: set[str] = set()
     assets: list[InstalledAsset] = []
     for line in in_flight.lines(item):
         product = in_flight.decomposed.product(line)
-        if not product.track_as_asset or (line.parent is not None and line.parent not in kept):
+        if not product.track_as_asset or line.parent in left_out:
+            left_out.add(line.id)
             continue
-        kept.add(line.id)
         parent = in_flight.order.by_id.get(line.parent or "")
         assets.append(
             InstalledAsset(
@@ -104,10 +104,10 @@ def _references(in_flight: InFlight, completed: Completed) -> Mapping[str, list[
     """The billing ids of each asset: a simple service bundle has two, instance and purchased product (B35, B45)."""
     found: dict[str, list[Reference]] = {}
     for line_id, billed in completed.billed.items():
-        if billed.service_instance is not None:
-            asset = in_flight.asset(in_flight.order.by_id[line_id])
-            if in_flight.decomposed.product(in_flight.order.by_id[line_id]).is_service:
-                found.setdefault(asset, []).append(Reference(kind="service_instance", billing_id=billed.service_instance))
+        line = in_flight.order.by_id[line_id]
+        if billed.service_instance is not None and in_flight.decomposed.product(line).is_service:
+            instance = Reference(kind="service_instance", billing_id=billed.service_instance)
+            found.setdefault(in_flight.asset(line), []).append(instance)
         for purchase in billed.purchases:
             discount = in_flight.catalog[purchase.product].billing_type is BillingType.DISCOUNT
             kind = "discount" if discount else "purchased_product"
