@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.whereabouts import default_data_folder, noted
 
 if TYPE_CHECKING:
     from embedded.system import Plan, System
@@ -58,13 +58,6 @@ def plan(data: Path, port: int | None) -> "Plan":
     )
 
 
-def default_data_folder() -> Path:
-    """Return the folder of this user that holds the system's data."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "orderloom"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "orderloom"
-
-
 async def run(plan: "Plan", *, announce: Callable[["System"], None]) -> None:
     """Run until SIGINT or SIGTERM, then stop everything in order. A second signal hurries nothing."""
     asked = asyncio.Event()
@@ -81,8 +74,9 @@ async def _work(plan: "Plan", *, announce: Callable[["System"], None]) -> None:
     from embedded import system
 
     async with system.running(plan, say=_say) as found:
-        announce(found)
-        await asyncio.Event().wait()
+        with noted(plan.data, found):
+            announce(found)
+            await asyncio.Event().wait()
 
 
 def _json_line(found: "System") -> str:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,13 @@ if TYPE_CHECKING:
     from embedded.system import System
 
 _NOTE = "running.json"
+
+
+def default_data_folder() -> Path:
+    """Return the folder of this user that holds the system's data."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "orderloom"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "orderloom"
 
 
 @contextlib.contextmanager
@@ -29,7 +38,6 @@ def running_api(data: Path | None = None) -> str | None:
 
     A killed system leaves its note behind, so what counts is that somebody listens there.
     """
-    from cli.house import default_data_folder
     from embedded.process import listens
 
     try:
