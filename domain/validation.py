@@ -198,6 +198,16 @@ def _lines_stand_under_their_bundle(place: _Place, _: _Reading) -> Iterator[Viol
             yield _violation("STRUCTURE", "B08", message, line, "product")
 
 
+def _simple_bundle_ends_as_a_whole(place: _Place, _: _Reading) -> Iterator[Violation]:
+    """Nothing of a simple service bundle is cancelled without the service itself (B52)."""
+    above = place.above
+    if above is None or above.kind is not Kind.SIMPLE_SERVICE_BUNDLE:
+        return
+    if place.line.action is Action.DELETE and above.line.action is not Action.DELETE:
+        message = "Service and product of a simple service bundle end together: delete the service."
+        yield _violation("SSB_PRODUCT_CANCEL", "B52", message, place.line, "action")
+
+
 def _components_are_as_many_as_allowed(place: _Place, _: _Reading) -> Iterator[Violation]:
     """Each component has its number of lines under each parent line; a service bundle has at least one (B01).
 
@@ -284,6 +294,7 @@ _RULES: tuple[Callable[[_Place, _Reading], Iterator[Violation]], ...] = (
     _bundle_shares_its_accounts,
     _simple_bundle_has_one_account,
     _lines_stand_under_their_bundle,
+    _simple_bundle_ends_as_a_whole,
     _components_are_as_many_as_allowed,
     _service_holds_what_is_billed,
     _asset_allows_it,

@@ -268,6 +268,24 @@ def test_one_service_in_place_of_another_is_a_deletion_and_an_addition():
     assert broken(replaced, facts(a=asset("INTERNET"))) == [("ACTION", "2", "action")]
 
 
+@pytest.mark.req("B52")
+def test_the_product_of_a_simple_bundle_is_not_cancelled_without_its_service():
+    part = line("INTERNET-ACTIVATION", action=Action.DELETE, asset="b")
+    known = facts(a=asset("INTERNET"), b=asset("INTERNET-ACTIVATION"))
+    half = order(line("INTERNET", part, action=Action.NONE, asset="a"))
+    assert ("SSB_PRODUCT_CANCEL", "1.1", "action") in broken(half, known)
+    whole = order(line("INTERNET", part, action=Action.DELETE, asset="a"))
+    assert ("SSB_PRODUCT_CANCEL", "1.1", "action") not in broken(whole, known)
+
+
+@pytest.mark.req("B52")
+def test_a_part_of_an_ordinary_bundle_may_be_cancelled_by_itself():
+    part = line("HALF-OFF", action=Action.DELETE, asset="b")
+    known = facts(a=asset("WIRELESS"), b=asset("HALF-OFF"))
+    partly = order(line("WIRELESS", part, action=Action.NONE, asset="a"))
+    assert broken(partly, known) == [("ACTION", "1.1", "action")]
+
+
 @pytest.mark.req("A19")
 def test_something_may_join_a_service_that_the_line_above_names():
     joined = order(line("WIRELESS", line("VOICEMAIL"), action=Action.NONE, asset="a"))
