@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Response
 from pydantic_core import to_json
 
-from api.errors import SHAPE, Problem
+from api.errors import Problem
 from domain.violation import Violation
 from models.views import Found, Listed, Page
 
@@ -35,13 +35,11 @@ def documented(description: str, example: object, **headers: str) -> dict[str, A
 
 
 _Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most.")]
-_Cursor = Annotated[
-    str | None, Query(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9_-]+=*$", description="The previous page's.")
-]
+_Cursor = Annotated[str, Query(max_length=300, pattern=r"^[A-Za-z0-9_=-]*$", description="The previous page's.")]
 
 
-def _page(limit: _Limit = 50, cursor: _Cursor = None) -> Page:
-    if cursor is None:
+def _page(limit: _Limit = 50, cursor: _Cursor = "") -> Page:
+    if not cursor:
         return Page(limit=limit)
     try:
         at, id_ = json.loads(urlsafe_b64decode(cursor))
@@ -56,8 +54,8 @@ ThePage = Annotated[Page, Depends(_page)]
 
 def foreign_cursor() -> Problem:
     """A cursor that no page of ours has given."""
-    violation = Violation(code=SHAPE, rule="W4", field="query.cursor", message="No page has given this cursor.")
-    return Problem(422, "Not the documented shape", violations=[violation])
+    violation = Violation(code="CURSOR", rule="W4", field="query.cursor", message="No page has given this cursor.")
+    return Problem(422, "Not a cursor", violations=[violation])
 
 
 def listed(found: Listed, item: Callable[[Found], Mapping[str, Any]], *, at: str) -> Response:

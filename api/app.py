@@ -11,7 +11,7 @@ from api import accounts, assets, docs, errors, events, fallouts, health, orders
 from api.envelope import Envelope
 from api.house import House
 from api.live import Live
-from api.openapi import describe
+from api.openapi import allowed_methods, describe
 from api.starter import Starter
 
 TITLE = "Orderloom"
@@ -37,6 +37,7 @@ def create_app(house: House) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
+    app.state.allowed_methods = lambda scope: allowed_methods(ROUTERS, scope)
     app.add_middleware(Envelope)
     errors.install(app)
     for router in ROUTERS:

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
 
 @router.get(
-    "/{asset_id}",
+    "/{asset_id:ours}",
     summary="Read an asset",
     responses={
         200: {"model": AssetAnswer, **answers.documented("The asset.", examples.ASSET)},

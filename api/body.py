@@ -68,7 +68,8 @@ def parse(raw: bytes) -> Any:  # noqa: ANN401
     """The JSON value of a body.
 
     Refuses, with a 400, what JSON parsers disagree on or what cannot be stored: other encodings than UTF-8, duplicate
-    keys, NaN and infinities, integers beyond 64 bits, NUL, lone surrogates, and nesting deeper than 32 levels.
+    keys, NaN and infinities, integers beyond 64 bits, NUL, lone surrogates, and nesting deeper than 32 levels. A number
+    without a fraction is an integer, however it is written, as JSON Schema has it.
     """
     try:
         text = raw.decode("utf-8")
@@ -86,6 +87,7 @@ def _unacceptable() -> Problem:
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MAX_DIGITS = 20
+_EXACT = 2.0**53
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -101,10 +103,10 @@ def _integer(digits: str) -> int:
     return value
 
 
-def _number(digits: str) -> float:
+def _number(digits: str) -> float | int:
     if not math.isfinite(value := float(digits)):
         raise ValueError("not finite")
-    return value
+    return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
 def _constant(_: str) -> NoReturn:

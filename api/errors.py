@@ -118,6 +118,9 @@ def _as_problem(request: Request, error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
+            allowed = request.app.state.allowed_methods(request.scope)
+            return Problem(405, "Method not allowed", f"Allowed: {allowed}.", headers={"Allow": allowed})
         case HTTPException():
             return Problem(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers)
         case RequestValidationError():

@@ -28,11 +28,11 @@ LOOK_EVERY_S = 15.0
 """How long a stream stays silent at most: it then says so, and looks for itself."""
 
 STREAM = "text/event-stream"
-_Number = r"^[0-9]{1,9}$"
+_Number = r"^[0-9]{0,9}$"
 
 
 @router.get(
-    "/{order_id}/events",
+    "/{order_id:ours}/events",
     summary="Read an order's events",
     responses={
         200: {
@@ -52,11 +52,9 @@ async def events(
     house: TheHouse,
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MAX_EVENTS, description="How many at most.")] = MAX_EVENTS,
-    cursor: Annotated[str | None, Query(pattern=_Number, description="The previous page's.")] = None,
+    cursor: Annotated[str, Query(pattern=_Number, description="The previous page's.")] = "",
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
-    last_event_id: Annotated[
-        str | None, Header(pattern=_Number, description="The last event the stream's reader has seen.")
-    ] = None,
+    last_event_id: Annotated[str, Header(pattern=_Number, description="The last one a stream's reader has seen.")] = "",
 ) -> Response:
     """Everything that happened to the order, in the order's own numbering without gaps.
 

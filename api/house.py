@@ -6,7 +6,17 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
+from starlette.convertors import StringConvertor, register_url_convertor
 from temporalio.client import Client
+
+
+class _OursConvertor(StringConvertor):
+    """``{order_id:ours}`` in a path: an id we made; anything else is no such thing."""
+
+    regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+register_url_convertor("ours", _OursConvertor())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

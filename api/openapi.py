@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from api.errors import MEDIA_TYPE
 
@@ -30,3 +32,10 @@ def _mend(responses: dict[str, Any], route: APIRoute) -> None:
         for media_type, described in said.get("content", {}).items():
             if "example" in described:
                 content[media_type]["example"] = described["example"]
+
+
+def allowed_methods(routers: Iterable[APIRouter], scope: Scope) -> str:
+    """The methods that the request's path has, for ``Allow``."""
+    routes = (x for router in routers for x in router.routes if isinstance(x, Route))
+    found = (route.methods or () for route in routes if route.matches(scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for methods in found for method in methods}))

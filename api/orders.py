@@ -135,7 +135,7 @@ def orders(
 
 
 @router.get(
-    "/{order_id}",
+    "/{order_id:ours}",
     summary="Read an order",
     responses={
         200: {"model": OrderAnswer, **answers.documented("The order as it stands.", examples.ORDER,
@@ -161,7 +161,7 @@ def order(
 
 
 @router.get(
-    "/{order_id}/plan",
+    "/{order_id:ours}/plan",
     summary="Read an order's plan",
     responses={
         200: {"model": PlanAnswer, **answers.documented("The steps as they stand.", examples.PLAN)},

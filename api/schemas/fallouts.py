@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.schemas.orders import Attributes, Value
-from api.schemas.shape import Answer, Sentence, Shape, Text
+from api.schemas.shape import Answer, Sentence, Shape, Text, closed
 
 Decision = Literal["retry", "retry_with", "skip", "abort"]
+Input = Annotated[dict[Text, Value | Attributes], Field(max_length=100, json_schema_extra=closed)]
 
 
 class ErrorAnswer(Answer):
@@ -58,7 +59,9 @@ class ResolutionIn(Shape):
     decision: Decision
     reason: Sentence
     actor: Text = "api"
-    input: Annotated[dict[Text, Value | Attributes], Field(max_length=100)] = Field(default_factory=dict)
+    input: Annotated[dict[Text, Value | Attributes], Field(max_length=100, json_schema_extra=closed)] = Field(
+        default_factory=dict
+    )
 
 
 class ResolutionAnswer(Answer):

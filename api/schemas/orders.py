@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
+from api.errors import broken_rules
 from api.schemas.problem import ViolationAnswer
-from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, Uuid
+from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, Uuid, closed
 from domain.order import Action, Order, OrderLine, State, with_defaults
+from domain.violation import Violation
 
 MAX_LINES = 10_000
 
 SmallInt = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Value = Sentence | StrictBool | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | None
-Attributes = Annotated[dict[Text, Value], Field(max_length=100)]
+Attributes = Annotated[dict[Text, Value], Field(max_length=100, json_schema_extra=closed)]
 
 
 class LineIn(Shape):
@@ -100,16 +102,14 @@ class OrderIn(Shape):
     billing_account: Id | None = None
     billing_profile: Id | None = None
 
-    @model_validator(mode="after")
-    def _within_bounds(self) -> Self:
-        if sum(1 for _ in _flat(self.lines)) > MAX_LINES:
-            raise ValueError(f"An order has at most {MAX_LINES} lines.")
-        return self
-
     def order(self) -> Order:
         """The order in the words of the domain: lines flattened, parents first, blank accounts filled (B23)."""
         header = {name: getattr(self, name) for name in _HEADER}
-        return with_defaults(Order(**header, lines=tuple(_flat(self.lines))))
+        lines = tuple(_flat(self.lines))
+        if len(lines) > MAX_LINES:
+            message = f"An order has at most {MAX_LINES} lines."
+            raise broken_rules([Violation(code="SIZE", rule="W4", field="lines", message=message)])
+        return with_defaults(Order(**header, lines=lines))
 
 
 def _flat(lines: Sequence[LineIn], parent: str | None = None, root: str | None = None) -> Iterator[OrderLine]:

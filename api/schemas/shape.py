@@ -31,6 +31,14 @@ Text = Annotated[str, StringConstraints(pattern=_PRINTABLE, min_length=1, max_le
 Sentence = Annotated[str, StringConstraints(pattern=_PRINTABLE, min_length=1, max_length=1_000)]
 """A longer line of printable text."""
 
+
+def closed(schema: dict[str, Any]) -> None:
+    """Say of a mapping that no other names than those of its pattern are allowed."""
+    ((pattern, value),) = schema.pop("patternProperties").items()
+    schema["propertyNames"] = {**schema.get("propertyNames", {}), "pattern": pattern}
+    schema["additionalProperties"] = value
+
+
 Uuid = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),

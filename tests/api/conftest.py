@@ -14,9 +14,9 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.house import House
+from models import catalogs
 from models.database import connect
 from tests import builders
-from tests.api.catalogs import publish
 from tests.conftest import Database
 
 ACCOUNTS = (
@@ -82,7 +82,7 @@ async def house(module_database: Database, temporal_client: Client) -> AsyncIter
 async def api(house: House) -> AsyncIterator[Served]:
     """The API."""
     app = create_app(house)
-    publish(house.engine, builders.WIRELESS)
+    catalogs.publish(house.engine, builders.WIRELESS, source="test")
     async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
         for account in ACCOUNTS:
             (await http.post("/v1/accounts", json=account)).raise_for_status()

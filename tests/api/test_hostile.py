@@ -29,7 +29,9 @@ GOOD: dict[str, dict[str, Any]] = {
 TEXTS = ("SQL", "a template", "a path", "digits in a string")
 FREE_TEXT = ("external_id", "reason", "name", "actor")
 """Fields that hold any printable text, verbatim."""
-NULLABLE = ("external_id", "requested_start", "reason", "parent", "service_account", "billing_account", "billing_profile")
+NULLABLE = (
+    "external_id", "requested_start", "reason", "parent", "service_account", "billing_account", "billing_profile",
+)  # fmt: skip
 HARMLESS = frozenset(
     {(field, name) for field in FREE_TEXT for name in TEXTS}
     | {(field, "null") for field in NULLABLE}

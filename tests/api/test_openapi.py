@@ -24,7 +24,8 @@ def _operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 async def test_every_operation_has_a_summary_its_errors_and_an_example(document: dict[str, Any]):
     for name, operation in _operations(document):
-        assert operation["summary"] and operation["description"], name
+        assert operation["summary"], name
+        assert operation["description"], name
         problems = {x for x in operation["responses"] if x >= "400"}
         assert {"500", "503"} <= problems, name
         assert all(operation["responses"][x]["content"].keys() == {"application/problem+json"} for x in problems), name
