@@ -1,0 +1,21 @@
+"""What no file of the repository holds."""
+
+import re
+
+import pytest
+
+from tests.architecture.test_contracts import ROOT, tracked
+
+# A letter in brackets, so that this file does not hold them itself.
+UNWANTED = {
+    "work left undone": re.compile(r"\b(?:[T]ODO|[F]IXME|[X]XX)\b"),
+    "a path of one machine": re.compile(r"(?<![\w.])/(?:[w]ork|[h]ome|[U]sers|[r]oot)/\w"),
+    "the host of a registry": re.compile(r"[p]ypi\.org|[p]ythonhosted\.org|[n]pmjs\.|[d]ocker\.io", re.IGNORECASE),
+}
+
+
+@pytest.mark.parametrize("what", UNWANTED)
+def test_no_file_holds(what: str):
+    texts = {file: file.read_text(errors="replace") for file in tracked()}
+    found = {str(file.relative_to(ROOT)): x[0] for file, text in texts.items() if (x := UNWANTED[what].search(text))}
+    assert found == {}
