@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import Decomposition, Ended, Outcome, RootEnd, Transition, Validation
@@ -89,7 +89,7 @@ class OrderWorkflow:
             step.state = StepState.IN_PROGRESS
         try:
             outcomes = await self._ask(batch)
-        except ActivityError as error:
+        except FailureError as error:
             self._fail(steps, error)
             return
         self._progress.trouble = None
@@ -106,7 +106,7 @@ class OrderWorkflow:
             asked = self._progress.batch(batch, now=workflow.now())
             try:
                 return await quickly(activity, asked, result=Outcomes, patience=patience, summary=summary)
-            except ActivityError as error:
+            except FailureError as error:
                 if is_cancelled_exception(error) or not will_heal(error):
                     raise
                 resent = True
@@ -131,7 +131,7 @@ class OrderWorkflow:
         await workflow.sleep(pause_s, summary=f"{step.item.function.system} is at work on {step.item.id}")
         step.state = StepState.PENDING
 
-    def _fail(self, steps: Sequence[StepProgress], error: ActivityError) -> None:
+    def _fail(self, steps: Sequence[StepProgress], error: FailureError) -> None:
         """Park the step that an activity failed for; the others of its batch go on without it."""
         if is_cancelled_exception(error):
             raise error

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    TimeoutError,  # noqa: A004 - Temporal's own
+    is_cancelled_exception,
+)
 
 from workflows.messages import Patience
 
@@ -35,7 +41,7 @@ BUGS = (
 
 
 async def quickly(activity: str, argument: object, *, result: type[Result], patience: Patience, summary: str) -> Result:
-    """One quick attempt; raises ``ActivityError`` when it does not succeed at once."""
+    """One quick attempt; raises ``FailureError`` when it does not succeed at once."""
     answer: Any = await workflow.execute_local_activity(
         activity,
         argument,
@@ -70,7 +76,7 @@ async def surely(activity: str, argument: object, *, result: type[Result], patie
     """Quickly if that succeeds, durably otherwise; and then for as long as it takes: for our own records."""
     try:
         return await quickly(activity, argument, result=result, patience=patience, summary=summary)
-    except ActivityError as error:
+    except FailureError as error:
         if is_cancelled_exception(error):
             raise
     return await durably(activity, argument, result=result, patience=replace(patience, give_up_s=None), summary=summary)
@@ -85,19 +91,24 @@ class Failure:
     step: str | None
 
 
-def will_heal(error: ActivityError) -> bool:
+def will_heal(error: FailureError) -> bool:
     """Whether sending it again may help: a time-out or a surprise does, what can never work does not."""
-    cause = error.cause
+    cause = _origin(error)
     return not (isinstance(cause, ApplicationError) and (cause.non_retryable or cause.type in BUGS))
 
 
-def failure(error: ActivityError) -> Failure:
+def failure(error: FailureError) -> Failure:
     """What went wrong, in one code and one sentence."""
-    match error.cause:
-        case ApplicationError() as cause:
+    match cause := _origin(error):
+        case ApplicationError():
             step = cause.details[0] if cause.details and isinstance(cause.details[0], str) else None
             return Failure(cause.type or "Error", cause.message, step)
-        case None:
-            return Failure("Error", str(error), None)
-        case cause:
+        case TimeoutError(cause=ApplicationError() as last):
+            return failure(last)
+        case _:
             return Failure(type(cause).__name__, str(cause), None)
+
+
+def _origin(error: FailureError) -> BaseException:
+    """The error inside: a remote activity's comes wrapped, a local one's does not."""
+    return error.cause or error if isinstance(error, ActivityError) else error

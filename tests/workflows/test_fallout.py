@@ -93,7 +93,7 @@ async def test_giving_a_bundle_up_leaves_nothing_behind_in_any_ledger(shop: Shop
     assert {x["status"] for x in shop.rows("SELECT status FROM billing.service_instances")} == {"voided"}
     assert shop.one("SELECT count(*) FROM billing.charges") == 0
     assert {x["state"] for x in shop.rows("SELECT DISTINCT state FROM inventory.numbers")} == {"available"}
-    assert shop.provisioning.list_active(as_of=shop.now()) == []
+    assert shop.provisioning.list_active(as_of=shop.now()) == ()
     assert shop.one("SELECT count(*) FROM orderloom.assets") == 0
 
 
