@@ -1,0 +1,117 @@
+"""What is measured: the whole order, the six bare activities, submitting, the bare endpoint, and previews."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from bench import orders
+from bench.bare_six import NAME
+from bench.connection import Answer, Connection
+from domain.order import State
+from workflows.messages import OrderEnd
+from workflows.start import workflow_id
+
+LOOK_FIRST_S = 0.002
+GIVE_UP_S = 60.0
+BARE_QUEUE = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A server, and connections to it that are kept; as many as there are requests in flight."""
+
+    url: str
+    _idle: list[Connection] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, body: bytes) -> Answer:
+        """The answer to a request."""
+        while self._idle and self._idle[-1].is_stale:
+            self._idle.pop().close()
+        connection = self._idle.pop() if self._idle else await Connection.open(self.url)
+        answer = await connection.ask(method, path, body)
+        self._idle.append(connection)
+        return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The running system and its two references; ``parts`` are process ids by part, the bare worker's too."""
+
+    api: Http
+    bare_server: Http
+    temporal: Client
+    parts: Mapping[str, int]
+    bare_parts: Mapping[str, int]
+    unfinished: list[str] = field(default_factory=list)
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def order(self) -> None:
+        """A whole order, from the request to the end of its run."""
+        await self.end(await self._submitted())
+
+    async def bare_six(self) -> None:
+        """A run of six activities that do nothing."""
+        number = str(next(self.numbers))
+        await self.temporal.execute_workflow(NAME, number, id=f"bare-{number}", task_queue=BARE_QUEUE, result_type=str)
+
+    async def submit(self) -> None:
+        """An order that is stored; what becomes of it comes later."""
+        self.unfinished.append(await self._submitted())
+
+    async def bare_submit(self) -> None:
+        """One row."""
+        answer = await self.bare_server.ask("POST", "/rows", b'{"note": "one row"}')
+        answer.json(expected=201)
+
+    async def preview(self, body: bytes) -> None:
+        """What an order would do."""
+        answer = await self.api.ask("POST", "/v1/orders/preview", body)
+        if answer.status != 200 or b'"violations":[]' not in answer.body:  # noqa: PLR2004 - OK
+            raise RuntimeError(f"status {answer.status}: {answer.body[-2_000:]!r}")
+
+    async def finish(self) -> None:
+        """Wait for the ends of all orders that were only submitted."""
+        await asyncio.gather(*map(self.end, self.unfinished))
+        self.unfinished.clear()
+
+    async def end(self, order: str) -> None:
+        """Wait for the end of an order's run, as soon as there is a run."""
+        handle = self.temporal.get_workflow_handle(workflow_id(order), result_type=OrderEnd)
+        pause_s = LOOK_FIRST_S
+        while True:
+            try:
+                end = await asyncio.wait_for(handle.result(), timeout=GIVE_UP_S)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
+            else:
+                break
+        if end.state is not State.COMPLETED:
+            raise RuntimeError(f"order {order} ended {end.state}")
+
+    async def history(self, run: str) -> tuple[int, int]:
+        """How many events the history of a run has, and how many bytes."""
+        described = await self.temporal.get_workflow_handle(run).describe()
+        known = described.raw_description.workflow_execution_info
+        return known.history_length, known.history_size_bytes
+
+    async def order_history(self) -> tuple[int, int]:
+        """The history of one more order."""
+        order = await self._submitted()
+        await self.end(order)
+        return await self.history(workflow_id(order))
+
+    async def bare_history(self) -> tuple[int, int]:
+        """The history of the last run of six activities."""
+        await self.bare_six()
+        return await self.history(f"bare-{next(self.numbers) - 1}")
+
+    async def _submitted(self) -> str:
+        answer = await self.api.ask("POST", "/v1/orders", orders.wireless())
+        return str(answer.json(expected=202)["id"])
