@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,10 +31,13 @@ def up(data: DataFolder = None, port: Port = None, *, as_json: Json = False) -> 
     """
     from embedded import lock, postgres, process, system
 
-    told = _json_line if as_json else _sentence
+    async def announce(found: "System") -> None:
+        typer.echo(_json_line(found) if as_json else _sentence(found))
+        await forever()
+
     planned = plan(data or default_data_folder(), port)
     try:
-        asyncio.run(run(planned, announce=lambda found: typer.echo(told(found))))
+        asyncio.run(run(planned, work=announce))
     except (lock.InUse, postgres.CannotRun, process.NotReady, system.PortTaken) as problem:
         _say(str(problem))
         raise typer.Exit(1) from None
@@ -58,25 +61,34 @@ def plan(data: Path, port: int | None) -> "Plan":
     )
 
 
-async def run(plan: "Plan", *, announce: Callable[["System"], None]) -> None:
-    """Run until SIGINT or SIGTERM, then stop everything in order. A second signal hurries nothing."""
+async def run(plan: "Plan", *, work: Callable[["System"], Awaitable[None]]) -> bool:
+    """Run the system until `work` is done or SIGINT or SIGTERM comes, then stop everything in order.
+
+    Returns whether the work is done. A second signal hurries nothing.
+    """
     asked = asyncio.Event()
     for asking in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(asking, asked.set)
-    working = asyncio.create_task(_work(plan, announce=announce))
+    working = asyncio.create_task(_work(plan, work))
     await asyncio.wait({working, asyncio.create_task(asked.wait())}, return_when=asyncio.FIRST_COMPLETED)
     working.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await working
+        return True
+    return False
 
 
-async def _work(plan: "Plan", *, announce: Callable[["System"], None]) -> None:
+async def _work(plan: "Plan", work: Callable[["System"], Awaitable[None]]) -> None:
     from embedded import system
 
     async with system.running(plan, say=_say) as found:
         with noted(plan.data, found):
-            announce(found)
-            await asyncio.Event().wait()
+            await work(found)
+
+
+async def forever() -> None:
+    """Wait until cancelled."""
+    await asyncio.Event().wait()
 
 
 def _json_line(found: "System") -> str:

@@ -51,7 +51,7 @@ def order(
         elif as_json:
             screen.say_json(asked.get(f"/v1/orders/{order_id}"))
         else:
-            shown = watching.show(asked, order_id)
+            shown = watching.draw(asked, order_id)
             screen.say(f"In Temporal's UI: {shown['run']['temporal_ui']}")
 
 

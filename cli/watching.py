@@ -1,7 +1,7 @@
 """An order as a person sees it: a tree of its lines and their steps, and the events as they happen."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +23,24 @@ def watch(api: Api, order_id: str, *, as_json: bool) -> Document:
     """Show an order until it is final, and return it as it is then."""
     if as_json:
         return _in_json(api, order_id)
+    return show(api, order_id, followed(api, order_id))
+
+
+def show(api: Api, order_id: str, events: Iterable[Sequence[Event]]) -> Document:
+    """Show an order for as long as there are events of it, and return it as it is then."""
     if screen.console().is_terminal:
-        return _alive(api, order_id)
-    return _line_by_line(api, order_id)
+        return _alive(api, order_id, events)
+    return _line_by_line(api, order_id, events)
 
 
-def followed(api: Api, order_id: str) -> Iterator[Sequence[Event]]:
-    """Give an order's events as they happen, in batches, until it is final.
+def followed(api: Api, order_id: str, *, after: int = 0) -> Iterator[Sequence[Event]]:
+    """Give an order's events beyond number `after` as they happen, in batches, until it is final.
 
     A stream that breaks is taken up again where it broke; `httpx.HTTPError` when that fails for 20 seconds.
     """
     import httpx
 
-    seen = 0
+    seen = after
     patient_until = time.monotonic() + _LOST_AFTER_S
     while True:
         try:
@@ -58,19 +63,19 @@ def _in_json(api: Api, order_id: str) -> Document:
     return _order(api, order_id)
 
 
-def _alive(api: Api, order_id: str) -> Document:
+def _alive(api: Api, order_id: str, events: Iterable[Sequence[Event]]) -> Document:
     from rich.live import Live
 
     with Live(console=screen.console(), auto_refresh=False) as live:
-        for _ in followed(api, order_id):
+        for _ in events:
             live.update(_drawn(api, order_id), refresh=True)
         live.update(_drawn(api, order_id), refresh=True)
     return _order(api, order_id)
 
 
-def _line_by_line(api: Api, order_id: str) -> Document:
+def _line_by_line(api: Api, order_id: str, events: Iterable[Sequence[Event]]) -> Document:
     begun: datetime | None = None
-    for batch in followed(api, order_id):
+    for batch in events:
         for event in batch:
             at = datetime.fromisoformat(event.at)
             begun = begun or at
@@ -101,7 +106,7 @@ def _few(lines: Sequence[str], *, at_most: int = 8) -> str:
     return f"{noun} {', '.join(lines[:at_most])}{more}"
 
 
-def show(api: Api, order_id: str) -> Document:
+def draw(api: Api, order_id: str) -> Document:
     """Print the order as it stands, and return it."""
     screen.console().print(_drawn(api, order_id))
     return _order(api, order_id)
