@@ -13,7 +13,7 @@ EXPORT := $(BIN)/uv export --quiet --frozen --no-emit-project --no-emit-index-ur
 .PHONY: help install demo test check requirements bench telco faults lock clean
 
 help: ## Show this
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z.-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 16
 
 install: $(STAMP) ## Make .venv with everything that is pinned in requirements.lock
 
@@ -48,6 +48,11 @@ lock: $(STAMP) ## Pin what pyproject.toml asks for: requirements.lock and requir
 	@$(BIN)/uv lock --quiet
 	@{ echo "# Everything, for development. Made by 'make lock'."; $(EXPORT) --all-extras --all-groups; } > requirements.lock
 	@{ echo "# What the image runs on. Made by 'make lock'."; $(EXPORT) --no-default-groups; } > requirements-production.lock
+
+.env: ## Generate the passwords that docker-compose.yml asks for
+	@umask 077; for name in POSTGRES ORDERLOOM_OWNER ORDERLOOM_APP TEMPORAL; do \
+		echo "$${name}_PASSWORD=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(24))')"; done > $@
+	@echo "Wrote $@"
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

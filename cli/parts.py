@@ -1,6 +1,7 @@
 """The parts of the system one by one, as production runs them. Each reads `ORDERLOOM_…`, see `settings.py`."""
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,6 +36,30 @@ def server() -> None:
     import server as root
 
     root.main(_settings())
+
+
+@commands.command(rich_help_panel="Parts, for production")
+def polls() -> None:
+    """Exit 0 if a worker of this host polls the task queue: the health check of a worker."""
+    raise typer.Exit(0 if asyncio.run(_polls(_settings())) else 1)
+
+
+async def _polls(settings: "Settings") -> bool:
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+    from embedded import temporal
+
+    client = await temporal.connect(settings.temporal_address, namespace=settings.temporal_namespace, within_s=10)
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=settings.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return any(poller.identity.endswith(f"@{socket.gethostname()}") for poller in described.pollers)
 
 
 async def _register_search_attributes(settings: "Settings") -> None:

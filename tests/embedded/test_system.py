@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+
+from tests.conftest import Database
 
 pytestmark = pytest.mark.timeout(60)
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -21,12 +23,17 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 class Launched:
     """A running launcher, and what it said when it was ready."""
 
-    def __init__(self, data: Path, *, name: str) -> None:
+    def __init__(self, data: Path, *, name: str, environment: Mapping[str, str]) -> None:
         self._complaints = (data.parent / f"{name}.txt").open("w+")
         self._diary = data.parent / f"{name}-diary.txt"
         self.process = subprocess.Popen(
             [sys.executable, str(LAUNCHER), str(data)],
-            env={**os.environ, "PYTHONPATH": str(LAUNCHER.parents[2]), "STAND_IN_DIARY": str(self._diary)},
+            env={
+                **os.environ,
+                **environment,
+                "PYTHONPATH": str(LAUNCHER.parents[2]),
+                "STAND_IN_DIARY": str(self._diary),
+            },
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             text=True,
@@ -61,8 +68,8 @@ class Launched:
 
 
 @contextmanager
-def launched(data: Path, *, name: str = "first") -> Iterator[Launched]:
-    launcher = Launched(data, name=name)
+def launched(data: Path, *, name: str = "first", environment: Mapping[str, str] | None = None) -> Iterator[Launched]:
+    launcher = Launched(data, name=name, environment=environment or {})
     try:
         yield launcher
     finally:
@@ -144,6 +151,19 @@ def test_children_die_with_a_killed_launcher_and_the_next_one_finds_the_data(tmp
         ) as again:  # at once: it waits for the children that are still stopping
             assert not any(lives(pid) for pid in system.found["pids"].values())
             assert again.rows("SELECT what FROM kept") == [("before the kill",)]
+
+
+def test_what_is_provided_is_used_instead_of_its_own(tmp_path: Path, database: Database, temporal_address: str):
+    provided = {
+        "ORDERLOOM_DATABASE_URL": database.app_url,
+        "ORDERLOOM_OWNER_DATABASE_URL": database.owner_url,
+        "ORDERLOOM_TEMPORAL_ADDRESS": temporal_address,
+    }
+    with launched(tmp_path / "data", environment=provided) as system:
+        assert list(system.found["pids"]) == ["worker", "api"]
+        assert (system.found["database"], system.found["temporal"]) == (database.app_url, temporal_address)
+        assert system.rows("SELECT count(*) FROM kept") == [(0,)]
+    assert not (tmp_path / "data" / "postgres").exists()
 
 
 def _listeners(pids: Iterable[int]) -> list[str]:
