@@ -5,7 +5,7 @@ A command imports what it works with when it runs, so that the others start quic
 
 import typer
 
-from cli import accounts, catalog, fallouts, house, orders, parts
+from cli import accounts, catalog, demo, fallouts, house, orders, parts
 
 app = typer.Typer(
     name="orderloom",
@@ -14,5 +14,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # a local may be a password
 )
-for group in (house, catalog, orders, fallouts, accounts, parts):
+for group in (house, demo, catalog, orders, fallouts, accounts, parts):
     app.add_typer(group.commands)
