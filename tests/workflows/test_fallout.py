@@ -9,11 +9,9 @@ from adapters.switches import Mode, Switch
 from domain.progress import Resolution
 from tests.builders import line, order
 from tests.shop import Shop
+from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import search_attributes
 from workflows.start import NotResolved
-
-INTERNET = line("INTERNET")
-WIRELESS = line("WIRELESS", line("RATE"), line("SMS", line("SMS-BASIC")))
 
 
 def refuse_once() -> Switch:

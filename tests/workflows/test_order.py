@@ -6,8 +6,7 @@ from domain.order import Action
 
 from tests.builders import line, order
 from tests.shop import Shop, activity_names
-
-WIRELESS = line("WIRELESS", line("RATE"), line("FEE"), line("HALF-PRICE"), line("GIFT"), line("SMS", line("SMS-BASIC")))
+from tests.workflows.catalog import WIRELESS
 
 
 @pytest.mark.req("W1", "W2", "A02", "A11", "B02")

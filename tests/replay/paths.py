@@ -1,0 +1,156 @@
+"""Every path an order's run can take, each played once on real components to record its golden history."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from adapters.switches import Mode, Switch
+from domain.order import Action
+from domain.progress import Resolution
+from tests.builders import line, order
+from tests.shop import Shop
+from tests.workflows.catalog import INTERNET, WIRELESS
+
+Handle = WorkflowHandle[Any, Any]
+REFUSED = Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT", message="no free port")
+
+
+async def wireless_bundle(shop: Shop) -> Handle:
+    """Two-phase billing, a nested service, a reserved number."""
+    return await shop.start(order(WIRELESS))
+
+
+async def simple_service_bundle(shop: Shop) -> Handle:
+    """One line that is service and product at once."""
+    return await shop.start(order(INTERNET))
+
+
+async def physical_goods(shop: Shop) -> Handle:
+    """A phone delivered and billed beside the service."""
+    return await shop.start(order(line("WIRELESS", line("RATE"), line("PHONE"))))
+
+
+async def two_bundles(shop: Shop) -> Handle:
+    """Two root bundles side by side."""
+    return await shop.start(order(WIRELESS, INTERNET))
+
+
+async def context_only(shop: Shop) -> Handle:
+    """Nothing to do at all."""
+    return await shop.start(order(line("GIFT", action=Action.NONE)))
+
+
+async def rejected(shop: Shop) -> Handle:
+    """An order whose account vanished between acknowledgement and its turn."""
+    handle = await shop.start(order(INTERNET, billing_profile="GONE"))
+    await handle.result()
+    return handle
+
+
+async def future_start(shop: Shop) -> Handle:
+    """A durable timer until the requested start."""
+    return await shop.start(order(INTERNET, requested_start=shop.now() + timedelta(seconds=2)))
+
+
+async def passing_fault(shop: Shop) -> Handle:
+    """A quick attempt fails and a durable one succeeds."""
+    shop.inventory.switches.set("reserve", Switch(mode=Mode.FAIL_BEFORE, remaining=2))
+    return await shop.start(order(WIRELESS))
+
+
+async def slow_network(shop: Shop) -> Handle:
+    """The network asks for time."""
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.SLOW, ms=700, remaining=1))
+    return await shop.start(order(INTERNET))
+
+
+async def refused_and_retried(shop: Shop) -> Handle:
+    """A refusal, and a person's retry."""
+    return await _decided(shop, "retry")
+
+
+async def refused_and_corrected(shop: Shop) -> Handle:
+    """A refusal, and corrected input."""
+    return await _decided(shop, "retry_with", service_id="+1-555-0107")
+
+
+async def refused_and_skipped(shop: Shop) -> Handle:
+    """A refusal, and a step done by hand."""
+    return await _decided(shop, "skip")
+
+
+async def refused_and_given_up(shop: Shop) -> Handle:
+    """A refusal, and everything before it undone."""
+    return await _decided(shop, "abort")
+
+
+async def one_of_two_given_up(shop: Shop) -> Handle:
+    """One bundle fails and is undone, the other completes."""
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, match='"WIRELESS"', remaining=1))
+    handle = await shop.start(order(WIRELESS, INTERNET))
+    await shop.decide(await shop.fallout(_order(handle)), "abort")
+    return handle
+
+
+async def nested_service_refused(shop: Shop) -> Handle:
+    """The outer service is billed while the nested one waits for a person."""
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, match='"SMS"', remaining=1))
+    handle = await shop.start(order(WIRELESS))
+    await shop.decide(await shop.fallout(_order(handle)), "retry")
+    return handle
+
+
+async def exhausted_and_retried(shop: Shop) -> Handle:
+    """Patience ends, a person retries, the neighbour is asked by key first."""
+    shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(_order(handle))
+    shop.billing.switches.clear("initiate")
+    await shop.decide(fallout, "retry")
+    return handle
+
+
+async def retried_by_signal(shop: Shop) -> Handle:
+    """The batch way to retry."""
+    shop.provisioning.switches.set("activate", REFUSED)
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(_order(handle))
+    await handle.signal("retry", Resolution(fallout=fallout["id"], decision="retry", actor="ann", reason="batch"))
+    return handle
+
+
+async def _decided(shop: Shop, decision: str, **given: str) -> Handle:
+    shop.provisioning.switches.set("activate", REFUSED)
+    handle = await shop.start(order(WIRELESS))
+    await shop.decide(await shop.fallout(_order(handle)), decision, **given)
+    return handle
+
+
+def _order(handle: Handle) -> str:
+    return handle.id.removeprefix("order-")
+
+
+PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
+    path.__name__: path
+    for path in (
+        wireless_bundle,
+        simple_service_bundle,
+        physical_goods,
+        two_bundles,
+        context_only,
+        rejected,
+        future_start,
+        passing_fault,
+        slow_network,
+        refused_and_retried,
+        refused_and_corrected,
+        refused_and_skipped,
+        refused_and_given_up,
+        one_of_two_given_up,
+        nested_service_refused,
+        exhausted_and_retried,
+        retried_by_signal,
+    )
+}

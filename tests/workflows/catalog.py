@@ -1,0 +1,28 @@
+"""What the houses of the workflow tests sell."""
+
+from tests.builders import SMS, bundle, discount, event, goods, item, line, simple_bundle, subscription, unbilled
+from tests.shop import Shop
+
+PRODUCTS = (
+    bundle("WIRELESS", "RATE", "FEE", "HALF-PRICE", "GIFT", "PHONE", "SMS", pool="MSISDN"),
+    subscription("RATE"),
+    item("FEE"),
+    discount("HALF-PRICE"),
+    unbilled("GIFT"),
+    goods("PHONE"),
+    bundle("SMS", "SMS-BASIC", billing_service_type=SMS),
+    subscription("SMS-BASIC", billing_service_type=SMS),
+    simple_bundle("INTERNET", "USAGE"),
+    event("USAGE"),
+)
+
+WIRELESS = line("WIRELESS", line("RATE"), line("FEE"), line("HALF-PRICE"), line("GIFT"), line("SMS", line("SMS-BASIC")))
+INTERNET = line("INTERNET")
+
+
+def furnish(shop: Shop) -> None:
+    """Wireless bundles and internet for ACME, twenty numbers and ten phones."""
+    shop.publish(*PRODUCTS)
+    shop.account("ACME", "ACME-BA")
+    shop.numbers("MSISDN", *(f"+1-555-01{n:02}" for n in range(20)))
+    shop.receive("PHONE", 10)
