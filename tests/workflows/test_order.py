@@ -3,7 +3,6 @@
 import pytest
 
 from domain.order import Action
-
 from tests.builders import line, order
 from tests.shop import Shop, activity_names
 from tests.workflows.catalog import WIRELESS
