@@ -3,9 +3,14 @@
 A command imports what it works with when it runs, so that the others start quickly.
 """
 
+import logging
+import os
+import sys
+from typing import NoReturn
+
 import typer
 
-from cli import accounts, catalog, demo, fallouts, house, orders, parts
+from cli import accounts, catalog, demo, fallouts, house, orders, parts, verify
 
 app = typer.Typer(
     name="orderloom",
@@ -14,5 +19,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # a local may be a password
 )
-for group in (house, demo, catalog, orders, fallouts, accounts, parts):
+for group in (house, demo, verify, catalog, orders, fallouts, accounts, parts):
     app.add_typer(group.commands)
+
+
+def main() -> NoReturn:
+    """Run the program, then leave without Python's own finalization.
+
+    A thread of the Temporal client that is just taking the interpreter's lock would abort the process there, after all
+    its work is done (temporalio/sdk-python issue 300; seen here as status -6).
+    """
+    try:
+        app()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    else:
+        status = 0
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,5 +1,5 @@
 """`python -m cli` is `orderloom`, wherever it is installed."""
 
-from cli import app
+from cli import main
 
-app()
+main()

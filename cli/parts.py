@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from settings import Settings
 
 commands = typer.Typer()
+T = TypeVar("T")
 
 
 @commands.command(rich_help_panel="Parts, for production")
@@ -19,7 +21,7 @@ def migrate() -> None:
 
     settings = _settings()
     database.upgrade(settings.owner_database_url)
-    asyncio.run(_register_search_attributes(settings))
+    _temporal(_register_search_attributes(settings))
 
 
 @commands.command(rich_help_panel="Parts, for production")
@@ -41,7 +43,18 @@ def server() -> None:
 @commands.command(rich_help_panel="Parts, for production")
 def polls() -> None:
     """Exit 0 if a worker of this host polls the task queue: the health check of a worker."""
-    raise typer.Exit(0 if asyncio.run(_polls(_settings())) else 1)
+    raise typer.Exit(0 if _temporal(_polls(_settings())) else 1)
+
+
+def _temporal(asked: Coroutine[Any, Any, T]) -> T:
+    """Ask Temporal; say so and exit 1 when it does not answer."""
+    from embedded.process import NotReady
+
+    try:
+        return asyncio.run(asked)
+    except NotReady as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(1) from None
 
 
 async def _polls(settings: "Settings") -> bool:
