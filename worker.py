@@ -8,26 +8,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-# from activities.catalog import CatalogActivities
-# from adapters.billing.client import BillingClient
-from adapters.billing.embedded import EmbeddedBilling
-# from adapters.inventory.client import InventoryClient
-from adapters.inventory.embedded import EmbeddedInventory
-# from adapters.provisioning.client import ProvisioningClient
-from adapters.provisioning.embedded import EmbeddedProvisioning
-from models.catalogs import PostgresCatalogs
 from sqlalchemy import Engine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-# from workflows.catalog_sync import CatalogSync
 
+# from workflows.catalog_sync import CatalogSync
 from activities.billing import BillingActivities
 from activities.inventory import InventoryActivities
 from activities.neighbours import Billing, Inventory, Provisioning
 from activities.provisioning import ProvisioningActivities
 from activities.records import RecordActivities
+
+# from activities.catalog import CatalogActivities
+# from adapters.billing.client import BillingClient
+from adapters.billing.embedded import EmbeddedBilling
+
+# from adapters.inventory.client import InventoryClient
+from adapters.inventory.embedded import EmbeddedInventory
+
+# from adapters.provisioning.client import ProvisioningClient
+from adapters.provisioning.embedded import EmbeddedProvisioning
 from models.database import connect
 from models.records import PostgresRecords
 from settings import Neighbours, Settings, WorkflowSandbox
@@ -47,6 +49,14 @@ PASSED_THROUGH = (
     "workflows.search_attributes",
 )
 """What workflows use without a fresh copy for every run: none of it keeps anything between calls."""
+
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """The one real clock."""
+    return datetime.now(UTC)
 
 
 I = TypeVar("I", bound=Inventory, covariant=True)
@@ -101,22 +111,24 @@ def neighbours(settings: Settings, engine: Engine) -> Joined[Inventory, Provisio
     )
 
 
-def embedded(engine: Engine) -> Joined[EmbeddedInventory, EmbeddedProvisioning, EmbeddedBilling]:
+def embedded(engine: Engine, clock: Clock = now) -> Joined[EmbeddedInventory, EmbeddedProvisioning, EmbeddedBilling]:
     """The neighbours of this repository, with ledgers in the same database."""
     return Joined(
-        inventory=EmbeddedInventory(engine, clock=now),
-        provisioning=EmbeddedProvisioning(engine, clock=now),
-        billing=EmbeddedBilling(engine, clock=now),
+        inventory=EmbeddedInventory(engine, clock=clock),
+        provisioning=EmbeddedProvisioning(engine, clock=clock),
+        billing=EmbeddedBilling(engine, clock=clock),
     )
 
 
-def activities(engine: Engine, joined: Joined[Inventory, Provisioning, Billing]) -> Sequence[Callable[..., Any]]:
+def activities(
+    engine: Engine, joined: Joined[Inventory, Provisioning, Billing], clock: Clock = now
+) -> Sequence[Callable[..., Any]]:
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
-    inventory = InventoryActivities(joined.inventory, records, now)
-    provisioning = ProvisioningActivities(joined.provisioning, records, now)
-    billing = BillingActivities(joined.billing, records, records, now)
-    own = RecordActivities(records, now)
+    inventory = InventoryActivities(joined.inventory, records, clock)
+    provisioning = ProvisioningActivities(joined.provisioning, records, clock)
+    billing = BillingActivities(joined.billing, records, records, clock)
+    own = RecordActivities(records, clock)
 
     found = [getattr(x, name) for x in (inventory, provisioning, billing, own) for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
@@ -156,7 +168,3 @@ def runner(sandbox: WorkflowSandbox) -> WorkflowRunner:
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     )
 
-
-def now() -> datetime:
-    """The one real clock."""
-    return datetime.now(UTC)

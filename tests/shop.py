@@ -40,6 +40,20 @@ HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, 
 THREADS = 12
 
 
+class Clock:
+    """The clock of the house and its neighbours: the real one until a story sets it."""
+
+    def __init__(self) -> None:
+        self._set: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self._set or worker.now()
+
+    def set(self, day: str) -> None:
+        """Make it that moment, and let time stand still."""
+        self._set = at(day)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shop:
     """The house, and what a test wants of it."""
@@ -47,6 +61,7 @@ class Shop:
     engine: Engine
     client: Client
     task_queue: str
+    clock: Clock
     inventory: EmbeddedInventory
     supplies: Supplies
     provisioning: EmbeddedProvisioning
@@ -138,7 +153,7 @@ class Shop:
 
     def now(self) -> datetime:
         """The present instant."""
-        return worker.now()
+        return self.clock()
 
     def rows(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         """Rows of any ledger."""
@@ -176,14 +191,16 @@ async def open_shop(
 ) -> AsyncIterator[Shop]:
     """A house on a database and a Temporal of the test's, with a worker of its own; sandboxed unless said otherwise."""
     engine = connect(app_url, pool_size=THREADS)
-    joined = worker.embedded(engine)
+    clock = Clock()
+    joined = worker.embedded(engine, clock)
     task_queue = f"shop-{uuid4()}"
     shop = Shop(
         engine=engine,
         client=client,
         task_queue=task_queue,
+        clock=clock,
         inventory=joined.inventory,
-        supplies=Supplies(engine, clock=worker.now),
+        supplies=Supplies(engine, clock=clock),
         provisioning=joined.provisioning,
         billing=joined.billing,
     )
@@ -192,7 +209,7 @@ async def open_shop(
             client,
             task_queue=task_queue,
             workflows=workflows,
-            activities=worker.activities(engine, joined),
+            activities=worker.activities(engine, joined, clock),
             threads=THREADS,
             executor=threads,
             cached_workflows=cached_workflows,
