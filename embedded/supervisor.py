@@ -22,7 +22,7 @@ class Service:
 
     program: Program
     ready: Callable[[], bool] = lambda: True
-    ready_within_s: float = 30.0
+    ready_within_s: float = 60.0
 
 
 class Supervisor:
