@@ -6,7 +6,6 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from typing_extensions import override
 
 import observability
@@ -14,6 +13,7 @@ from api.app import create_app
 from api.house import House
 from models.database import connect
 from settings import Settings
+from workflows.payloads import DATA_CONVERTER
 
 POOL = 16
 """Database connections, and so requests that are worked on at once."""
@@ -30,7 +30,7 @@ async def _serve(settings: Settings) -> None:
     temporal = await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         lazy=True,  # orders are stored while Temporal is away
     )
     app = create_app(

@@ -18,7 +18,7 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         for route in (x for router in routers for x in router.routes):
             if isinstance(route, APIRoute) and route.path_format in document["paths"]:
-                for method in route.methods:
+                for method in route.methods or ():
                     _mend(document["paths"][route.path_format][method.lower()]["responses"], route)
         app.openapi_schema = document
     return app.openapi_schema

@@ -82,7 +82,13 @@ class Known:
 _SUBMITTED = """
     SELECT CAST(id AS text) AS id, number, document, catalog_version, submitted_at FROM orderloom.orders
 """
-_EARLIER = text(f"{_SUBMITTED} WHERE account = :account AND external_id = :external_id")
+_BEFORE = text("""
+    SELECT (SELECT max(version) FROM orderloom.catalog_versions) AS current, k.fingerprint, k.location, k.body,
+           CAST(o.id AS text) AS id, o.number, o.document, o.catalog_version, o.submitted_at
+      FROM (SELECT) AS nothing
+      LEFT JOIN orderloom.idempotency_keys AS k ON k.route = :route AND k.key = :key
+      LEFT JOIN orderloom.orders AS o ON o.account = :account AND o.external_id = :external_id
+""")
 _BY_ID = text(f"{_SUBMITTED} WHERE id = CAST(:id AS uuid)")
 _REMEMBERED = text("""
     SELECT fingerprint, location, body FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
@@ -167,19 +173,23 @@ _REFUSED = text("""
 
 def known(engine: Engine, order: Order, key: Key | None) -> Known:
     """All that deciding about an order needs."""
+    asked = {"account": order.account, "external_id": order.external_id, **_asked(key)}
     with _autocommit(engine) as connection:
-        return Known(
-            facts=facts(connection, lookups(order)),
-            catalog=catalogs.current(engine),
-            earlier=_earlier(connection, order),
-            remembered=_remembered(connection, key) if key else None,
-        )
+        found = facts(connection, lookups(order))
+        row = connection.execute(_BEFORE, asked).one()
+    return Known(
+        facts=found,
+        catalog=catalogs.load(engine, row.current) if row.current else Catalog(0),
+        earlier=_as_submitted(row) if row.id else None,
+        remembered=_as_remembered(row) if row.fingerprint else None,
+    )
 
 
 def remembered(engine: Engine, key: Key) -> Remembered | None:
     """The answer given under a key before, if any."""
     with _autocommit(engine) as connection:
-        return _remembered(connection, key)
+        row = connection.execute(_REMEMBERED, _asked(key)).first()
+    return _as_remembered(row) if row else None
 
 
 def submitted(engine: Engine, order_id: str) -> Submitted:
@@ -263,13 +273,6 @@ def audit_refusal(engine: Engine, *, action: str, subject: str | None, violation
         )
 
 
-def _earlier(connection: Connection, order: Order) -> Submitted | None:
-    if order.external_id is None:
-        return None
-    row = connection.execute(_EARLIER, {"account": order.account, "external_id": order.external_id}).first()
-    return _as_submitted(row) if row else None
-
-
 def _as_submitted(row: Row[Any]) -> Submitted:
     return Submitted(
         id=row.id,
@@ -280,15 +283,17 @@ def _as_submitted(row: Row[Any]) -> Submitted:
     )
 
 
-def _remembered(connection: Connection, key: Key) -> Remembered | None:
-    row = connection.execute(_REMEMBERED, {"route": key.route, "key": key.key}).first()
-    return Remembered(fingerprint=row.fingerprint, location=row.location, body=row.body) if row else None
+def _as_remembered(row: Row[Any]) -> Remembered:
+    return Remembered(fingerprint=row.fingerprint, location=row.location, body=row.body)
+
+
+def _asked(key: Key | None) -> dict[str, str | None]:
+    return {"route": key.route if key else None, "key": key.key if key else None}
 
 
 def _remembering(key: Key | None, *, status: int, location: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
-        "route": key.route if key else None,
-        "key": key.key if key else None,
+        **_asked(key),
         "fingerprint": key.fingerprint if key else None,
         "status": status,
         "location": location,

@@ -1,0 +1,108 @@
+"""What needs a person, over HTTP: found, read, decided."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Served
+from tests.api.test_orders import BUNDLE, an_order
+
+GOODS = {**BUNDLE, "product": "PHONE-2", "lines": []}
+
+
+@pytest.fixture
+async def stuck(fresh_api: Served) -> tuple[Served, dict[str, Any], dict[str, Any]]:
+    """An order for a phone that is not in stock, and its fallout."""
+    from tests import builders  # noqa: PLC0415
+
+    api = fresh_api
+    phone = builders.goods("PHONE-2", billing_service_type="/account")
+    api.shop.publish(*builders.WIRELESS, phone)
+    order = await api.in_state(await api.submit(an_order(lines=[GOODS])), "held")
+    (fallout,) = (await api.read(f"/v1/fallouts?order={order['id']}"))["items"]
+    return api, order, fallout
+
+
+@pytest.mark.req("A16", "W5")
+async def test_a_refused_step_is_found_with_its_order_line_error_and_what_may_be_decided(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    api, order, fallout = stuck
+
+    assert (fallout["order"], fallout["number"], fallout["account"]) == (order["id"], order["number"], "ACME")
+    assert (fallout["line"], fallout["step"], fallout["state"]) == ("1", "reserve:1", "open")
+    assert fallout["error"]["code"] == "UNKNOWN_ITEM"
+    assert "retry" in fallout["decisions"]
+    assert order["rollup"] == "attention"
+    assert [(x["step"], x["fallout"]) for x in order["lines"]] == [("reserve", fallout["id"])]
+    assert await api.read(f"/v1/fallouts/{fallout['id']}") == fallout
+    assert (await api.read("/v1/accounts/ACME/customer-portal"))["trouble_tickets"] == [fallout]
+
+
+async def test_fallouts_are_listed_by_state_account_order_and_product(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    api, _, fallout = stuck
+    for query, found in (
+        ("", True), ("state=open", True), ("state=closed", False), ("account=ACME", True), ("account=OTHER", False),
+        ("product=PHONE-2", True), ("product=CASE", False), ("order=00000000-0000-0000-0000-000000000000", False),
+    ):  # fmt: skip
+        answer = await api.http.get(f"/v1/fallouts?{query}")
+        assert [x["id"] for x in answer.json()["items"]] == [fallout["id"]] * found, query
+        assert answer.headers["x-total-count"] == str(int(found))
+
+
+async def test_a_decision_continues_the_order_and_cannot_be_taken_twice(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    api, order, fallout = stuck
+    api.shop.receive("PHONE-2", 1)
+    path = f"/v1/fallouts/{fallout['id']}/resolution"
+    decision = {"decision": "retry", "reason": "Goods have arrived.", "actor": "ann"}
+
+    taken = await api.http.post(path, json=decision)
+    again = await api.http.post(path, json=decision)
+
+    assert taken.status_code == 200, taken.text
+    assert taken.json() == {
+        "fallout": fallout["id"], "order": order["id"], "decision": "retry", "outcome": "retry of reserve:1",
+    }  # fmt: skip
+    assert (again.status_code, again.json()["title"]) == (409, "Not open")
+    await api.in_state(order, "completed")
+    closed = await api.read(f"/v1/fallouts/{fallout['id']}")
+    assert (closed["state"], closed["decision"], closed["actor"]) == ("closed", "retry", "ann")
+    assert closed["reason"] == "Goods have arrived."
+
+
+async def test_a_decision_that_the_run_does_not_take_is_refused_and_the_fallout_stays_open(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    api, _, fallout = stuck
+    path = f"/v1/fallouts/{fallout['id']}/resolution"
+    for decision, status in (
+        ({"decision": "retry_with", "input": {"price": "1"}}, 422),
+        ({"decision": "skip"}, 409 if "skip" not in fallout["decisions"] else None),
+    ):
+        if status:
+            answer = await api.http.post(path, json={"reason": "Try.", **decision})
+            assert answer.status_code == status, answer.text
+    assert (await api.read(f"/v1/fallouts/{fallout['id']}"))["state"] == "open"
+
+
+async def test_a_fallout_that_does_not_exist_is_not_found(api: Served):
+    decision = {"decision": "retry", "reason": "Why not."}
+    assert (await api.http.get("/v1/fallouts/1-1")).status_code == 404
+    assert (await api.http.post("/v1/fallouts/1-1/resolution", json=decision)).status_code == 404
+
+
+async def test_two_decisions_at_once_are_one_decision(stuck: tuple[Served, dict[str, Any], dict[str, Any]]):
+    api, order, fallout = stuck
+    api.shop.receive("PHONE-2", 1)
+    path = f"/v1/fallouts/{fallout['id']}/resolution"
+    decision = {"decision": "retry", "reason": "Goods have arrived."}
+
+    answers = await asyncio.gather(*(api.http.post(path, json=decision) for _ in range(5)))
+
+    assert sorted(x.status_code for x in answers) == [200, 409, 409, 409, 409]
+    await api.in_state(order, "completed")
