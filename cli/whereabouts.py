@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,9 +25,11 @@ def default_data_folder() -> Path:
 
 @contextlib.contextmanager
 def noted(data: Path, found: "System") -> Iterator[None]:
-    """Leave the note for as long as the block lasts."""
+    """Leave the note for as long as the block lasts: for this user only, since it holds a password."""
     note = data / _NOTE
-    note.write_text(json.dumps({"api": found.api, "temporal_ui": found.temporal_ui}))
+    note.unlink(missing_ok=True)
+    note.touch(mode=0o600)
+    note.write_text(json.dumps({name: value for name, value in asdict(found).items() if name != "pids"}))
     try:
         yield
     finally:
@@ -38,10 +41,16 @@ def running_api(data: Path | None = None) -> str | None:
 
     A killed system leaves its note behind, so what counts is that somebody listens there.
     """
+    found = running_system(data)
+    return found["api"] if found else None
+
+
+def running_system(data: Path | None = None) -> dict[str, str] | None:
+    """Return all that the note says: `api`, `temporal_ui`, `temporal` and `database`; `None` when none runs."""
     from embedded.process import listens
 
     try:
-        api: str = json.loads(((data or default_data_folder()) / _NOTE).read_text())["api"]
-        return api if listens(urlsplit(api).port or 80) else None
+        found: dict[str, str] = json.loads(((data or default_data_folder()) / _NOTE).read_text())
+        return found if listens(urlsplit(found["api"]).port or 80) else None
     except (OSError, ValueError, KeyError):
         return None

@@ -1,0 +1,200 @@
+"""What follows from an order's document and the catalog it pins, worked out anew and held against the rows."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Engine, text
+
+from domain.decomposition import Decomposed, decompose
+from domain.invariant import Finding
+from domain.order import Action, Order, OrderLine, State, asset_id
+from domain.plan import Function, PlanItem
+from models import catalogs
+
+SHOWN = 5
+"""How many offenders are told in words."""
+AT_ONCE = 200
+"""How many orders are fetched at a time."""
+
+_ORDER = TypeAdapter(Order)
+_ORDERS = text("""
+    SELECT CAST(o.id AS text) AS id, o.number, o.state, o.catalog_version, o.document,
+           (SELECT jsonb_object_agg(
+                       l.id, jsonb_build_array(l.product, l.action, l.quantity, l.parent, l.root, l.asset, l.state))
+              FROM orderloom.order_lines AS l WHERE l.order_id = o.id) AS lines,
+           (SELECT jsonb_object_agg(a.created_by_line, a.id)
+              FROM orderloom.assets AS a WHERE a.created_by_order = o.id) AS assets,
+           (SELECT jsonb_agg(
+                       jsonb_build_array(p.function, p.subject, p.root, p.lines, p.depends_on) ORDER BY p.position)
+              FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS plan
+      FROM orderloom.orders AS o
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BilledAssets:
+    """What billing has, by asset: ``services`` the number of instances, ``purchases`` quantity and price in words."""
+
+    services: Mapping[str, str]
+    purchases: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An order read from its document, beside the rows that were written of it: ``lines`` and ``assets`` by line id."""
+
+    id: str
+    number: int
+    state: State
+    decomposed: Decomposed
+    lines: Mapping[str, Sequence[Any]]
+    assets: Mapping[str, str]
+    plan: Sequence[PlanItem]
+    billed: BilledAssets | None
+
+    @property
+    def completed(self) -> Iterator[OrderLine]:
+        """The added lines that are completed."""
+        return (x for x in self.decomposed.order.lines if x.action is Action.ADD and self._state(x) == State.COMPLETED)
+
+    def _state(self, line: OrderLine) -> str | None:
+        return self.lines[line.id][-1] if line.id in self.lines else None
+
+
+Judge = Callable[[Stored], Iterator[str | None]]
+"""What is wrong with each thing that is looked at in an order; ``None`` for what is right."""
+
+
+def _lines_are_the_documents(stored: Stored) -> Iterator[str | None]:
+    order = stored.decomposed.order
+    for line in order.lines:
+        wanted = [line.product, line.action, line.quantity, line.parent, line.root, asset_id(stored.id, line)]
+        found = [*stored.lines.get(line.id, [])][:-1]
+        yield None if found == wanted else f"line {line.id} is stored as {found}, and is {wanted}"
+    yield from (f"line {id_} is in no document" for id_ in stored.lines.keys() - order.by_id.keys())
+
+
+def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
+    """Account synchronizations depend on what billing knew at that moment, so they are left out."""
+    synced = {x.id for x in stored.plan if x.function is Function.SYNC_CUSTOMER}
+    found = [
+        replace(x, depends_on=tuple(d for d in x.depends_on if d not in synced))
+        for x in stored.plan
+        if x.id not in synced
+    ]
+    wanted = [*decompose(stored.decomposed.order, stored.decomposed.catalog).items]
+    begun = stored.plan or stored.state not in (State.ACKNOWLEDGED, State.PENDING, State.REJECTED, State.CANCELLED)
+    if found == wanted or not begun:
+        yield None
+    else:
+        differing = {x.id for x in found if x not in wanted} | {x.id for x in wanted if x not in found}
+        yield f"other than planned: {', '.join(sorted(differing)) or 'the order of the steps'}"
+
+
+def _assets_are_of_completed_lines(stored: Stored) -> Iterator[str | None]:
+    """Trackable lines whose parents are trackable leave an asset (A03); a context line names one that exists."""
+    kept = {x.id for x in stored.decomposed.order.lines if x.action is not Action.ADD}
+    for line in stored.completed:
+        if stored.decomposed.product(line).track_as_asset and (line.parent is None or line.parent in kept):
+            kept.add(line.id)
+            found = stored.assets.get(line.id)
+            wanted = asset_id(stored.id, line)
+            yield (
+                None if found == wanted else f"line {line.id} is completed, its asset {wanted} is {found or 'missing'}"
+            )
+    yield from (f"asset {stored.assets[id_]} is of line {id_}" for id_ in stored.assets.keys() - kept)
+
+
+def _services_have_an_instance_each(stored: Stored) -> Iterator[str | None]:
+    assert stored.billed is not None
+    for line in stored.completed:
+        asset = asset_id(stored.id, line)
+        wanted = "1" if stored.decomposed.product(line).is_service else "0"
+        found = stored.billed.services.get(asset, "0")
+        if (wanted, found) != ("0", "0"):
+            yield None if found == wanted else f"line {line.id} has {found} service instances, asset {asset}"
+
+
+def _purchases_are_as_ordered(stored: Stored) -> Iterator[str | None]:
+    """Billing took over quantity and price; a service bundle itself is purchased for nothing (B35)."""
+    assert stored.billed is not None
+    for line in stored.completed:
+        product = stored.decomposed.product(line)
+        if not stored.decomposed.is_billed(line) or product.billing_type == "service_bundle":
+            continue
+        price = line.price or product.price
+        wanted = f"{line.quantity} x {price.minor if price else ''} {price.currency if price else ''}"
+        found = stored.billed.purchases.get(asset_id(stored.id, line), "nothing")
+        yield None if found == wanted else f"line {line.id}: {wanted} was ordered, {found} is billed"
+
+
+_JUDGES: tuple[tuple[str, str, Judge], ...] = (
+    (
+        "I22-lines",
+        "An order's lines are those of its document, about the assets that follow from it",
+        _lines_are_the_documents,
+    ),
+    ("I22-plan", "A plan follows from its order and catalog alone", _plan_follows_from_the_order),
+    ("I18", "There is an asset for each completed line that leaves one, and no other", _assets_are_of_completed_lines),
+)
+_BILLED_JUDGES: tuple[tuple[str, str, Judge], ...] = (
+    ("I13-price", "What is billed for a line is what was ordered, at that price", _purchases_are_as_ordered),
+    (
+        "billing-I9",
+        "Billing has one instance for each completed service, whatever its quantity",
+        _services_have_an_instance_each,
+    ),
+)
+
+
+def judged(connection: Connection, engine: Engine, billed: BilledAssets | None) -> list[Finding]:
+    """Every order worked out anew; without ``billed`` nothing is said of billing. Catalogs come over ``engine``."""
+    judges = _JUDGES + (_BILLED_JUDGES if billed else ())
+    tallies = [_Tally() for _ in judges]
+    rows = connection.execution_options(yield_per=AT_ONCE).execute(_ORDERS)
+    for row in rows:
+        stored = _stored(
+            row, Decomposed(_ORDER.validate_python(row.document), catalogs.load(engine, row.catalog_version)), billed
+        )
+        for tally, (_, _, judge) in zip(tallies, judges, strict=True):
+            tally.add(stored, judge)
+    return [
+        Finding(id=id_, statement=statement, looked_at=x.looked_at, broken=x.broken, offenders=tuple(x.offenders))
+        for x, (id_, statement, _) in zip(tallies, judges, strict=True)
+    ]
+
+
+def _stored(row: Any, decomposed: Decomposed, billed: BilledAssets | None) -> Stored:  # noqa: ANN401
+    return Stored(
+        id=row.id,
+        number=row.number,
+        state=State(row.state),
+        decomposed=decomposed,
+        lines=row.lines or {},
+        assets=row.assets or {},
+        plan=[
+            PlanItem(
+                function=Function(function), subject=subject, root=root, lines=tuple(lines), depends_on=tuple(after)
+            )
+            for function, subject, root, lines, after in row.plan or ()
+        ],
+        billed=billed,
+    )
+
+
+class _Tally:
+    """How many things were looked at, and what was wrong with them."""
+
+    def __init__(self) -> None:
+        self.looked_at = 0
+        self.broken = 0
+        self.offenders: list[str] = []
+
+    def add(self, stored: Stored, judge: Judge) -> None:
+        for wrong in judge(stored):
+            self.looked_at += 1
+            self.broken += wrong is not None
+            if wrong is not None and len(self.offenders) < SHOWN:
+                self.offenders.append(f"order {stored.number}: {wrong}")
