@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -34,6 +33,7 @@ from models.database import connect
 from models.records import PostgresRecords
 from settings import Neighbours, Settings, WorkflowSandbox
 from workflows.order import OrderWorkflow
+from workflows.payloads import DATA_CONVERTER
 
 WORKFLOWS: Sequence[type] = (OrderWorkflow,)
 GRACE = timedelta(seconds=10)
@@ -45,6 +45,7 @@ PASSED_THROUGH = (
     "structlog",
     "workflows.details",
     "workflows.messages",
+    "workflows.payloads",
     "workflows.progress",
     "workflows.search_attributes",
 )
@@ -59,18 +60,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-I = TypeVar("I", bound=Inventory, covariant=True)
-P = TypeVar("P", bound=Provisioning, covariant=True)
-B = TypeVar("B", bound=Billing, covariant=True)
+InventoryT_co = TypeVar("InventoryT_co", bound=Inventory, covariant=True)
+ProvisioningT_co = TypeVar("ProvisioningT_co", bound=Provisioning, covariant=True)
+BillingT_co = TypeVar("BillingT_co", bound=Billing, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined(Generic[I, P, B]):
+class Joined(Generic[InventoryT_co, ProvisioningT_co, BillingT_co]):
     """The three neighbours, embedded or remote."""
 
-    inventory: I
-    provisioning: P
-    billing: B
+    inventory: InventoryT_co
+    provisioning: ProvisioningT_co
+    billing: BillingT_co
 
 
 def main(settings: Settings) -> None:
@@ -81,7 +82,7 @@ def main(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     engine = connect(settings.database_url, pool_size=settings.worker_threads)
     client = await Client.connect(
-        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=DATA_CONVERTER
     )
     stop = asyncio.Event()
     for asked in (signal.SIGINT, signal.SIGTERM):
@@ -164,7 +165,4 @@ def runner(sandbox: WorkflowSandbox) -> WorkflowRunner:
     """How workflow code is run: guarded against nondeterminism, or at a third less CPU."""
     if sandbox is WorkflowSandbox.OFF:
         return UnsandboxedWorkflowRunner()
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-    )
-
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))

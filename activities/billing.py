@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal, Sending, ask, carry_out, only, take_back
+from activities.journal import Journal, Sending, ask, carry_out, take_back
 from activities.messages import Batch, Outcome, Taken
 from activities.neighbours import Billing
 from activities.records import Accounts
@@ -42,7 +42,8 @@ class BillingActivities:
             self.journal,
             sending,
             call=lambda: self.billing.sync_customer(key=sending.key, account=account),
-            known=lambda: only(self.billing.query(key=sending.key), Account, Refused),
+            known=lambda: self.billing.query(key=sending.key),
+            kinds=(Account, Refused),
         )
         if isinstance(answer, Refused):
             return answer
@@ -90,8 +91,13 @@ class BillingActivities:
         return None
 
     def _bill(self, sending: Sending, call: Callable[[], Billed | Refused]) -> Done | Refused:
-        known = lambda: only(self.billing.query(key=sending.key), Billed, Refused)  # noqa: E731
-        answer = ask(self.journal, sending, call=call, known=known)
+        answer = ask(
+            self.journal,
+            sending,
+            call=call,
+            known=lambda: self.billing.query(key=sending.key),
+            kinds=(Billed, Refused),
+        )
         if isinstance(answer, Refused):
             return answer
         at = sending.actual or self.clock()

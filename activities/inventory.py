@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal, Sending, ask, carry_out, only, take_back
+from activities.journal import Journal, Sending, ask, carry_out, take_back
 from activities.messages import Batch, Outcome, Taken
 from activities.neighbours import Inventory
 from domain.inventory import Delivery, Reservation, demands
@@ -38,7 +38,8 @@ class InventoryActivities:
             self.journal,
             sending,
             call=lambda: self.inventory.reserve(key=sending.key, order=sending.in_flight.id, demands=demanded),
-            known=lambda: only(self.inventory.query(key=sending.key), Reservation, Refused),
+            known=lambda: self.inventory.query(key=sending.key),
+            kinds=(Reservation, Refused),
         )
         return self._reserved(sending, answer)
 
@@ -53,10 +54,9 @@ class InventoryActivities:
         answer = ask(
             self.journal,
             sending,
-            call=lambda: self.inventory.deliver(
-                key=sending.key, reservation=reservation, line=sending.item.subject
-            ),
-            known=lambda: only(self.inventory.query(key=sending.key), Delivery, Refused),
+            call=lambda: self.inventory.deliver(key=sending.key, reservation=reservation, line=sending.item.subject),
+            known=lambda: self.inventory.query(key=sending.key),
+            kinds=(Delivery, Refused),
         )
         if isinstance(answer, Refused):
             return answer
@@ -74,16 +74,15 @@ class InventoryActivities:
             self.journal,
             sending,
             call=lambda: self.inventory.commit(key=sending.key, reservation=reservation),
-            known=lambda: only(self.inventory.query(key=sending.key), Reservation, Refused),
+            known=lambda: self.inventory.query(key=sending.key),
+            kinds=(Reservation, Refused),
         )
         return self._reserved(sending, answer)
 
     @activity.defn(name=Undo.RELEASE.value)
     def release(self, taken: Taken) -> None:
         """Give back what a reserve step holds; harmless when it holds nothing (2.7)."""
-        take_back(
-            self.journal, taken, lambda _, __, did, undo: self.inventory.release(key=undo, reservation=did)
-        )
+        take_back(self.journal, taken, lambda _, __, did, undo: self.inventory.release(key=undo, reservation=did))
 
     def _reserved(self, sending: Sending, answer: Reservation | Refused) -> Done | Refused:
         if isinstance(answer, Refused):

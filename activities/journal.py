@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import Any, Protocol, TypeVar, assert_never, cast
 
 import structlog
 from temporalio import activity
@@ -116,20 +116,27 @@ def outcome(step: str, answer: Done | Working | Refused) -> Outcome:
             assert_never(answer)
 
 
-def ask(journal: Journal, sending: Sending, call: Callable[[], Answer], known: Callable[[], Answer | None]) -> Answer:
+def ask(
+    journal: Journal,
+    sending: Sending,
+    *,
+    call: Callable[[], Answer],
+    known: Callable[[], object],
+    kinds: tuple[type, ...],
+) -> Answer:
     """The neighbour's answer to one step: returned when it answered, raised for Temporal to retry or to give up.
 
     An unknown outcome is looked up by key before anything else; a repeated step is looked up first, and called only if
-    need be.
+    need be. ``kinds`` are the answers that this question can have: what is remembered as anything else is no answer.
     """
     try:
-        if sending.repeated and (answer := known()) is not None:
-            return answer
+        if sending.repeated and isinstance(answer := known(), kinds):
+            return cast("Answer", answer)
         try:
             return call()
         except OutcomeUnknown:
-            if (answer := known()) is not None:
-                return answer
+            if isinstance(answer := known(), kinds):
+                return cast("Answer", answer)
             raise
     except (Unavailable, OutcomeUnknown, Unacceptable) as error:
         log.warning("step failed", order=sending.in_flight.id, step=sending.item.id, key=sending.key, error=repr(error))
@@ -147,11 +154,6 @@ def failure(error: Unavailable | OutcomeUnknown | Unacceptable, step: str) -> Ap
         non_retryable=isinstance(error, Unacceptable),
         next_retry_delay=None if pause_s is None else timedelta(seconds=pause_s),
     )
-
-
-def only(answer: object, *kinds: type[Answer]) -> Answer | None:
-    """A remembered answer if it is of the kinds that the question can have, else none."""
-    return answer if isinstance(answer, kinds) else None
 
 
 def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem, str, str], object]) -> None:

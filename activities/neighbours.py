@@ -1,8 +1,9 @@
 """What the activities need of the neighbouring systems.
 
-Every operation that changes something takes ``key``: the same key gives the same answer and no second effect. A business
-no is returned as :class:`~domain.neighbour.Refused` (and remembered under its key); ``Unavailable``, ``OutcomeUnknown``
-and ``Unacceptable`` are raised. ``query(key=…)`` returns the remembered answer, or ``None`` when nothing was done.
+Every operation that changes something takes ``key``: the same key gives the same answer and no second effect. A
+business no is returned as :class:`~domain.neighbour.Refused` and remembered under its key; ``Unavailable``,
+``OutcomeUnknown`` and ``Unacceptable`` are raised. ``query(key=…)`` returns the remembered answer, or ``None`` when
+nothing was done.
 """
 
 from collections.abc import Sequence

@@ -8,10 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal, Sending, ask, carry_out, only, take_back
+from activities.journal import Journal, Sending, ask, carry_out, take_back
 from activities.messages import Batch, Outcome, Taken
 from activities.neighbours import Provisioning
-from domain.in_flight import InFlight
 from domain.neighbour import Refused
 from domain.plan import Function, Undo
 from domain.progress import Done
@@ -40,7 +39,8 @@ class ProvisioningActivities:
             self.journal,
             sending,
             call=lambda: self.provisioning.activate(key=sending.key, service=service),
-            known=lambda: only(self.provisioning.query(key=sending.key), Activation, Refused, Working),
+            known=lambda: self.provisioning.query(key=sending.key),
+            kinds=(Activation, Refused, Working),
         )
         if not isinstance(answer, Activation):
             return answer

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import TypeAdapter
 from temporalio import activity
@@ -25,7 +25,7 @@ from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, InstalledAsset, closing_steps, installed
 from domain.inventory import Reservation
 from domain.order import Action, State
-from domain.plan import Function, PlanItem
+from domain.plan import Function, PlanItem, System
 from domain.progress import Closing, Done, Fallout, OrderRef
 from domain.propagation import propagate
 from domain.validation import Facts, validate
@@ -139,13 +139,13 @@ class RecordActivities:
         delivered: dict[str, datetime] = {}
         billed: dict[str, Billed] = {}
         for id_, answer in answers.items():
-            match (item := items[id_]).function:
-                case Function.RESERVE:
-                    reservation = _RESERVATION.validate_python(answer)
-                case Function.PROVISION | Function.DELIVER:
-                    delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
-                case Function.FULFILL_BILLING | Function.PURCHASE:
-                    billed[item.subject] = _BILLED.validate_python(answer)
+            item = items[id_]
+            if item.function is Function.RESERVE:
+                reservation = _RESERVATION.validate_python(answer)
+            elif item.function.system is System.BILLING:
+                billed[item.subject] = _BILLED.validate_python(answer)
+            else:
+                delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
         return Completed(reservation=reservation, delivered=delivered, billed=billed)
 
     @activity.defn

@@ -8,7 +8,7 @@ from domain.money import Money
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingProduct:
-    """One product as billing knows it; ``events`` are the codes of the Event products it rates, itself an Event or not."""
+    """One product as billing knows it; ``events`` are the codes of the Event products it rates."""
 
     code: str
     name: str

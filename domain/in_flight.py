@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, cast
 
 from domain.catalog import Catalog
 from domain.decomposition import Decomposed, decompose
@@ -67,7 +68,7 @@ def corrected(order: Order, corrections: tuple[Correction, ...]) -> Order:
     """The order with an operator's corrections applied, the later ones last."""
     for correction in corrections:
         lines = (
-            replace(x, **correction.fields, attributes={**x.attributes, **correction.attributes})
+            replace(x, attributes={**x.attributes, **correction.attributes}, **cast("Any", correction.fields))
             if x.id == correction.line
             else x
             for x in order.lines

@@ -20,7 +20,7 @@ class OrderRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A step that is done: the key that did it, when it took effect, and the neighbour's answer as plain JSON values."""
+    """A step that is done: the key that did it, when it took effect, and the neighbour's answer as JSON values."""
 
     step: str
     key: str

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, create_engine
 STATEMENT_TIMEOUT_MS = 8_000
 """Below every activity's time limit: a statement gives up before its caller does."""
 
+_OPTIONS = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC -c idle_in_transaction_session_timeout=30000"
+
 
 def connect(url: str, *, pool_size: int) -> Engine:
     """An engine of ``postgresql+psycopg2://`` with one connection for each thread that may ask for one."""
@@ -21,7 +23,7 @@ def connect(url: str, *, pool_size: int) -> Engine:
         pool_pre_ping=False,
         pool_recycle=1_800,
         connect_args={
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC -c idle_in_transaction_session_timeout=30000",
+            "options": _OPTIONS,
             "application_name": "orderloom",
             "connect_timeout": 5,
         },

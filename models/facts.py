@@ -6,7 +6,8 @@ from domain.asset import AssetStatus
 from domain.validation import AccountFact, AssetFact, Facts, Lookups
 
 _FACTS = text("""
-    SELECT 'account' AS kind, id, NULL AS product, NULL AS account, NULL AS status, billing_synced_at IS NOT NULL AS synced
+    SELECT 'account' AS kind, id, NULL AS product, NULL AS account, NULL AS status,
+           billing_synced_at IS NOT NULL AS synced
       FROM orderloom.accounts WHERE id = ANY(:accounts)
     UNION ALL
     SELECT 'profile', id, NULL, account, NULL, NULL FROM orderloom.billing_profiles WHERE id = ANY(:profiles)

@@ -31,6 +31,8 @@ _DONE = TypeAdapter(Sequence[Done])
 _ASSETS = TypeAdapter(Sequence[InstalledAsset])
 _CORRECTION = TypeAdapter(Correction)
 REMEMBERED_ORDERS = 1_000
+Parameter = Any
+"""What PostgreSQL takes as a value."""
 
 
 def changes(sql: str) -> TextClause:
@@ -59,7 +61,9 @@ def changes(sql: str) -> TextClause:
     """)  # noqa: S608 - built from constants of this module
 
 
-_LOAD = text("SELECT number, catalog_version, document, corrections FROM orderloom.orders WHERE id = CAST(:order AS uuid)")
+_LOAD = text(
+    "SELECT number, catalog_version, document, corrections FROM orderloom.orders WHERE id = CAST(:order AS uuid)"
+)
 
 _PLANNED = changes("""
     begun AS (
@@ -112,7 +116,8 @@ _FAILED = changes("""
     ),
     changed AS (
         SELECT position, 'step_failed' AS type,
-               jsonb_build_object('step', CAST(:step AS text), 'error', CAST(:error AS text), 'attempts', attempts) AS body
+               jsonb_build_object('step', CAST(:step AS text), 'error', CAST(:error AS text),
+                                  'attempts', attempts) AS body
           FROM failed
     )
 """)
@@ -158,7 +163,8 @@ _INSTALL = changes("""
     reference AS (
         INSERT INTO orderloom.cross_references (asset, kind, billing_id, valid_from)
         SELECT a.id, r.kind, r.billing_id, a.service_start
-          FROM done, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(id uuid, service_start timestamptz, "references" jsonb),
+          FROM done, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(
+               id uuid, service_start timestamptz, "references" jsonb),
                jsonb_to_recordset(a."references") AS r(kind text, billing_id text)
     ),
     lines AS (
@@ -182,6 +188,10 @@ _END_ROOT = changes("""
          WHERE order_id = CAST(:order AS uuid) AND root = :root
            AND state NOT IN ('completed', 'cancelled', 'failed', 'rejected')
         RETURNING id
+    ),
+    steps AS (
+        UPDATE orderloom.plan_items SET state = 'pending'
+         WHERE order_id = CAST(:order AS uuid) AND root = :root AND state = 'inProgress' AND EXISTS (SELECT FROM ended)
     ),
     changed AS (
         SELECT 0 AS position, 'bundle_ended' AS type,
@@ -212,7 +222,8 @@ _OPEN_FALLOUT = changes("""
     opened AS (
         INSERT INTO orderloom.fallouts (id, order_id, account, step, line, type, code, message, attempts, decisions)
         SELECT :id, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message,
-               (SELECT attempts FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step),
+               (SELECT attempts FROM orderloom.plan_items
+                 WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step),
                CAST(:decisions AS text[])
         ON CONFLICT (id) DO NOTHING
         RETURNING id
@@ -294,9 +305,7 @@ class PostgresRecords:
             for i, x in enumerate(items)
         ]
         body = json.dumps({"steps": [x.id for x in items]})
-        self._change(
-            _PLANNED, order, state=State.IN_PROGRESS, items=json.dumps(rows), context=list(context), body=body
-        )
+        self._change(_PLANNED, order, state=State.IN_PROGRESS, items=json.dumps(rows), context=list(context), body=body)
 
     def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
         """Write down, before it happens, that steps are sent past which there is no return."""
@@ -338,7 +347,9 @@ class PostgresRecords:
             "assets": _ASSETS.dump_json(assets).decode(),
             "delivered": json.dumps({line: at.isoformat() for line, at in delivered.items()}),
         }
-        return self._end(_INSTALL, in_flight.id, item.root, State.COMPLETED, alone=len(in_flight.order.roots) == 1, **parameters)
+        return self._end(
+            _INSTALL, in_flight.id, item.root, State.COMPLETED, alone=len(in_flight.order.roots) == 1, **parameters
+        )
 
     def end_root(self, order: str, root: str, state: State) -> State | None:
         """Bring a root bundle's open lines to a final state; the order's state when that was the last of it."""
@@ -383,7 +394,9 @@ class PostgresRecords:
     def account(self, id: str) -> Account:  # noqa: A002
         """A billing account as billing is told of it."""
         with self._autocommit() as connection:
-            row = connection.execute(text("SELECT id, name, parent FROM orderloom.accounts WHERE id = :id"), {"id": id}).one()
+            row = connection.execute(
+                text("SELECT id, name, parent FROM orderloom.accounts WHERE id = :id"), {"id": id}
+            ).one()
         return Account(id=row.id, name=row.name, owner=row.parent)
 
     def synchronized(self, id: str, *, at: datetime) -> None:  # noqa: A002
@@ -404,21 +417,23 @@ class PostgresRecords:
         state: State | None = None,
         reason: str | None = None,
         finished: bool = False,
-        **parameters: object,
+        **parameters: Parameter,
     ) -> bool:
         """Carry out a change; whether there was anything to change."""
         with self._autocommit() as connection:
             return _apply(connection, statement, order, state, reason=reason, finished=finished, **parameters)
 
     def _end(
-        self, statement: TextClause, order: str, root: str, state: State, *, alone: bool, **parameters: object
+        self, statement: TextClause, order: str, root: str, state: State, *, alone: bool, **parameters: Parameter
     ) -> State | None:
         """Bring a root to its end and with the last root the order: under the order's lock where there are several."""
         if alone:
             self._change(statement, order, state=state, finished=True, root=root, **parameters)
             return state
         with self.engine.begin() as connection:
-            connection.execute(text("SELECT FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"), {"order": order})
+            connection.execute(
+                text("SELECT FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"), {"order": order}
+            )
             roots = _root_states(connection, order)
             others = frozenset(x for other, states in roots.items() if other != root for x in states)
             mine = frozenset(state if x not in FINAL else x for x in roots[root])
@@ -435,7 +450,7 @@ def _apply(
     *,
     reason: str | None = None,
     finished: bool = False,
-    **parameters: object,
+    **parameters: Parameter,
 ) -> bool:
     values = {"order": order, "state": state, "reason": reason, "finished": finished, **parameters}
     return connection.execute(statement, values).first() is not None
@@ -463,6 +478,8 @@ def _root_states(connection: Connection, order: str) -> Mapping[str, frozenset[S
 def _load(engine: Engine, ref: OrderRef) -> InFlight:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         row = connection.execute(_LOAD, {"order": ref.order}).one()
-    order = corrected(ORDER.validate_python(row.document), _CORRECTIONS.validate_python(row.corrections)[: ref.corrections])
+    order = corrected(
+        ORDER.validate_python(row.document), _CORRECTIONS.validate_python(row.corrections)[: ref.corrections]
+    )
     catalog = catalogs.load(engine, row.catalog_version)
     return InFlight(id=ref.order, number=row.number, decomposed=Decomposed(order, catalog))

@@ -215,7 +215,9 @@ assets = Table(
     Column("created_by_order", UUID(as_uuid=False), nullable=False),
     Column("created_by_line", Text, nullable=False),
     _one_of("status", AssetStatus),
-    ForeignKeyConstraint(["created_by_order", "created_by_line"], ["orderloom.order_lines.order_id", "orderloom.order_lines.id"]),
+    ForeignKeyConstraint(
+        ["created_by_order", "created_by_line"], ["orderloom.order_lines.order_id", "orderloom.order_lines.id"]
+    ),
     UniqueConstraint("created_by_order", "created_by_line"),
     Index(None, "account"),
     Index(None, "service_account"),

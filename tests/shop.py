@@ -1,8 +1,8 @@
 """A whole order house for tests: real database, real Temporal, real worker, the embedded neighbours.
 
-    async with open_shop(database.app_url, client) as shop:
-        shop.publish(catalog(...))
-        end = await shop.fulfil(order(...))
+async with open_shop(database.app_url, client) as shop:
+    shop.publish(catalog(...))
+    end = await shop.fulfil(order(...))
 """
 
 import asyncio

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from temporalio.common import SearchAttributeUpdate
 
@@ -34,7 +35,8 @@ class Shown:
         step, error = progress.trouble or ("", "")
         for undecided in progress.undecided.values():
             fallout = undecided.fallout
-            return cls(progress.state, attention=True, step=fallout.step, error=f"{fallout.code}: {fallout.message}"[:200])
+            error = f"{fallout.code}: {fallout.message}"
+            return cls(progress.state, attention=True, step=fallout.step, error=error[:200])
         return cls(progress.state, step=step, error=error[:200])
 
 
@@ -44,9 +46,9 @@ def first_shown(run: OrderRun, now: datetime) -> Shown:
     return Shown(state=State.PENDING if waits else State.IN_PROGRESS)
 
 
-def updates(before: Shown, after: Shown) -> list[SearchAttributeUpdate]:
+def updates(before: Shown, after: Shown) -> list[SearchAttributeUpdate[Any]]:
     """The search attributes that differ."""
-    found: list[SearchAttributeUpdate] = []
+    found: list[SearchAttributeUpdate[Any]] = []
     if after.state != before.state:
         found.append(search_attributes.STATE.value_set(after.state.value))
     if after.attention != before.attention:

@@ -1,4 +1,7 @@
-"""What starts an order's run, and what it ends with. Fields are only ever added, with defaults: orders live for years."""
+"""What starts an order's run, and what it ends with.
+
+Fields are only ever added, with defaults: orders live for years.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime

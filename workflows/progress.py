@@ -99,7 +99,16 @@ class OrderProgress:
         passed = (x for x in self._of(items[0].root) if x.item.no_return and x.state is StepState.DONE)
         return any(x.no_return for x in items) and not any(passed)
 
-    def fall_out(self, step: StepProgress, *, id: str, account: str, code: str, message: str, refused: bool) -> Undecided:  # noqa: A002
+    def fall_out(
+        self,
+        step: StepProgress,
+        *,
+        id: str,  # noqa: A002
+        account: str,
+        code: str,
+        message: str,
+        refused: bool,
+    ) -> Undecided:
         """Park a step until a person decides about it."""
         step.state = StepState.HELD
         item = step.item

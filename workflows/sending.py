@@ -1,9 +1,9 @@
 """How a step is sent: a quick attempt first, and a durable one for what must not be forgotten or needs patience.
 
 The quick attempt is a local activity: it costs one line of history, and should the worker die before that line is
-written, it simply happens again under the same key. Two kinds of steps must never be sent that way first: one past which
-there is no return, for it has to be on record before it is sent (otherwise a cancellation could be accepted after it),
-and one that an earlier attempt has left in doubt.
+written, it simply happens again under the same key. Two kinds of steps must never be sent that way first: one past
+which there is no return, for it has to be on record before it is sent (otherwise a cancellation could be accepted after
+it), and one that an earlier attempt has left in doubt.
 """
 
 from dataclasses import dataclass, replace

@@ -21,7 +21,7 @@ RPC_TIMEOUT = timedelta(seconds=10)
 
 
 class NotResolved(Exception):  # noqa: N818
-    """A decision that the run did not take; ``code`` says why (``NOT_OPEN``, ``NOT_ALLOWED``, ``NO_REASON``, ``INPUT``)."""
+    """A decision that the run did not take; ``code`` says why: NOT_OPEN, NOT_ALLOWED, NO_REASON or INPUT."""
 
     def __init__(self, code: str, message: str) -> None:
         """Keep the code apart from the sentence."""

@@ -33,7 +33,9 @@ def test_every_path_has_its_golden_history(name: str) -> None:
     assert name in RECORDED, "record it: ORDERLOOM_RECORD=1 pytest tests/replay"
 
 
-@pytest.mark.skipif("ORDERLOOM_RECORD" not in os.environ, reason="records golden histories when ORDERLOOM_RECORD is set")
+@pytest.mark.skipif(
+    "ORDERLOOM_RECORD" not in os.environ, reason="records golden histories when ORDERLOOM_RECORD is set"
+)
 @pytest.mark.parametrize("name", sorted(set(PATHS) - set(RECORDED)))
 async def test_record_what_is_missing(name: str, database: Database, temporal_client: Client) -> None:
     async with open_shop(database.app_url, temporal_client) as shop:

@@ -62,7 +62,9 @@ async def test_a_phone_that_arrives_before_the_line_is_billed_before_the_line(sh
     shop.clock.set("2026-05-10 09:00")  # nine days later the line works
     await shop.decide(fallout, "retry")
     await handle.result()
-    starts = {x["product"]: x["purchase_start"] for x in shop.rows("SELECT product, purchase_start FROM billing.purchases")}
+    starts = {
+        x["product"]: x["purchase_start"] for x in shop.rows("SELECT product, purchase_start FROM billing.purchases")
+    }
     assert starts == {"PHONE": at("2026-05-01 12:00"), "RATE": at("2026-05-10 09:00")}
 
 

@@ -138,7 +138,9 @@ async def test_a_step_done_by_hand_is_skipped_and_billed_from_then(shop: Shop) -
         ("billing", "fulfill"),
     ],
 )
-async def test_a_passing_fault_of_a_neighbour_heals_by_itself(shop: Shop, system: str, operation: str, mode: Mode) -> None:
+async def test_a_passing_fault_of_a_neighbour_heals_by_itself(
+    shop: Shop, system: str, operation: str, mode: Mode
+) -> None:
     getattr(shop, system).switches.set(operation, Switch(mode=mode, remaining=2))
     done = await shop.fulfil(order(WIRELESS))
     assert shop.state(done) == "completed"
@@ -184,7 +186,7 @@ async def test_a_decision_that_makes_no_sense_is_refused_and_changes_nothing(
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
     given = {"fallout": fallout["id"], "decision": "retry", "actor": "ann", "reason": "test"} | change
     with pytest.raises(NotResolved) as refused:
-        await shop.resolve(str(fallout["order_id"]), Resolution(**given))  # type: ignore[arg-type]
+        await shop.resolve(str(fallout["order_id"]), Resolution(**given))
     assert refused.value.code == code
     await shop.decide(fallout, "retry")
     await handle.result()

@@ -44,7 +44,9 @@ async def shop(database: Database, skipping: WorkflowEnvironment) -> AsyncIterat
         yield shop
 
 
-async def test_an_order_for_next_month_waits_in_pending_and_then_begins(shop: Shop, skipping: WorkflowEnvironment) -> None:
+async def test_an_order_for_next_month_waits_in_pending_and_then_begins(
+    shop: Shop, skipping: WorkflowEnvironment
+) -> None:
     start = await skipping.get_current_time() + timedelta(days=30)
     handle = await shop.start(order(INTERNET, requested_start=start))
     identity = handle.id.removeprefix("order-")
