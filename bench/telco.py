@@ -107,7 +107,7 @@ def _verify(system: System) -> None:
     )
     if answer.returncode != 0:
         raise Wrong(f"orderloom verify found something:\n{answer.stdout}{answer.stderr}")
-    out.print(answer.stdout, end="")
+    out.print(answer.stdout.splitlines()[-1])
 
 
 async def _work(system: System, rows: Sequence[Row], bundles: Sequence[Row]) -> Table:
