@@ -70,9 +70,9 @@ async def test_a_refused_nested_service_does_not_hold_up_the_billing_of_the_one_
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, match='"SMS"', remaining=1, code="NO_SMSC"))
     handle = await shop.start(order(WIRELESS))
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
-    assert fallout["step"] == "provision:1.2"
+    assert fallout["step"] == "provision:1.5"
     await shop.until(lambda: shop.steps(fallout["order_id"])["fulfill_billing:1"] == "done")
-    assert shop.steps(fallout["order_id"])["fulfill_billing:1.2"] == "pending"
+    assert shop.steps(fallout["order_id"])["fulfill_billing:1.5"] == "pending"
     await shop.decide(fallout, "retry")
     await handle.result()
     assert shop.one("SELECT count(*) FROM billing.service_instances WHERE status = 'active'") == 2
