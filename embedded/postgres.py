@@ -53,14 +53,14 @@ class Cluster:
             new = Path(folder) / "cluster"
             secret = Path(folder) / "password"
             _write_secret(secret, passwords[SUPERUSER])
-            identity.own(Path(folder))
+            identity.own(Path(folder), secret)
             _initdb(new, password_file=secret, identity=identity)
             new.rename(self._cluster)
 
     def program(self) -> Program:
         """Return the server as a program; ready once `accepts_connections`. It stops by fast shutdown."""
         identity = _unprivileged(self.directory)
-        identity.own(self._cluster)
+        identity.own(self._cluster, *self._cluster.rglob("*"))
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -160,27 +160,31 @@ class _Identity:
     prefix: tuple[str, ...] = ()
     user: str | None = None
 
-    def own(self, path: Path) -> None:
-        """Give `path` and everything in it to this identity, when root runs PostgreSQL."""
-        if os.geteuid() != 0 or not path.exists():
-            return
-        name = self.user or "root"
-        for each in (path, *path.rglob("*")):
-            if each.owner() != name:
-                shutil.chown(each, user=name)
+    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run((*self.prefix, *argv), user=self.user, check=False, capture_output=True, text=True)
+
+    def own(self, *paths: Path) -> None:
+        """Take the paths over from another identity that root used before."""
+        if os.geteuid() == 0:
+            for path in paths:
+                shutil.chown(path, user=self.user or "root")
+
+
+_MYSELF = _Identity()
+_IN_A_NAMESPACE = _Identity(prefix=("unshare", "--user", "--map-user=1000", "--map-group=1000", "--"))
+_NOBODY = _Identity(user="nobody")
 
 
 def _unprivileged(directory: Path) -> _Identity:
-    """Return an identity that PostgreSQL accepts and that can work in `directory`."""
+    """Return an identity that PostgreSQL accepts and that can work in `directory`, which becomes its own."""
     if os.geteuid() != 0:
-        return _Identity()
-    namespace = _Identity(prefix=("unshare", "--user", "--map-user=1000", "--map-group=1000", "--"))
-    if shutil.which("unshare") and _succeeds((*namespace.prefix, "true"), user=None):
-        return namespace
-    shutil.chown(directory, user="nobody")
-    reaches = f'test -x "{binaries() / "postgres"}" && test -w "{directory}"'
-    if _succeeds(("sh", "-c", reaches), user="nobody"):
-        return _Identity(user="nobody")
+        return _MYSELF
+    for identity in (_IN_A_NAMESPACE, _NOBODY):
+        identity.own(directory)
+        with contextlib.suppress(OSError):  # there is no `unshare`
+            reaches = identity.run("sh", "-c", 'test -x "$0" -a -w "$1"', str(binaries() / "postgres"), str(directory))
+            if reaches.returncode == 0:
+                return identity
     message = (
         "PostgreSQL refuses to run as root, user namespaces are forbidden here, and the user nobody cannot reach "
         f"{binaries()} and {directory}: move them where it can, run as a normal user, or set ORDERLOOM_DATABASE_URL"
@@ -188,19 +192,14 @@ def _unprivileged(directory: Path) -> _Identity:
     raise CannotRun(message)
 
 
-def _succeeds(argv: tuple[str, ...], *, user: str | None) -> bool:
-    return subprocess.run(argv, user=user, check=False, capture_output=True).returncode == 0
-
-
 def _initdb(cluster: Path, *, password_file: Path, identity: _Identity) -> None:
-    argv = (
-        *identity.prefix, str(binaries() / "initdb"), "-D", str(cluster), "-U", SUPERUSER,
+    done = identity.run(
+        str(binaries() / "initdb"), "-D", str(cluster), "-U", SUPERUSER,
         "-A", "scram-sha-256", "--pwfile", str(password_file), "--encoding=UTF8",
         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions",
     )  # fmt: skip
-    result = subprocess.run(argv, user=identity.user, check=False, capture_output=True, text=True)
-    if result.returncode != 0:
-        message = f"initdb failed: {result.stderr.strip() or result.stdout.strip()}"
+    if done.returncode != 0:
+        message = f"initdb failed: {done.stderr.strip() or done.stdout.strip()}"
         raise CannotRun(message)
 
 
