@@ -5,17 +5,17 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 import worker
 from bench.bare_six import BareSix, nothing
 from settings import Settings
+from workflows.payloads import DATA_CONVERTER
 
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM."""
     client = await Client.connect(
-        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=DATA_CONVERTER
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench import orders
 from bench.bare_server import TABLE
@@ -16,6 +16,7 @@ from bench.subjects import BARE_QUEUE, House, Http
 from embedded import system
 from embedded.postgres import OWNER, Cluster
 from embedded.process import Program, free_port, listens, running, wait_until
+from workflows.payloads import DATA_CONVERTER
 
 NUMBERS = 50_000
 _STOCK = "INSERT INTO inventory.numbers (pool, value) SELECT %s, '+1555' || n FROM generate_series(1, %s) AS n"
@@ -24,17 +25,20 @@ _STOCK = "INSERT INTO inventory.numbers (pool, value) SELECT %s, '+1555' || n FR
 @contextlib.asynccontextmanager
 async def opened(data: Path) -> AsyncIterator[House]:
     """A fresh house, ready for orders, for as long as the block lasts."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without it the sandbox compiles the workflow for every run
     async with system.running(system.Plan(data=data, api_port=0), say=_say) as found:
-        _stock(Cluster(directory=data / "postgres", port=int(found.database.rpartition(":")[2].partition("/")[0])))
+        port = int(found.database.rpartition(":")[2].partition("/")[0])
+        _stock(Cluster(directory=data / "postgres", port=port))
         with contextlib.ExitStack() as stack:
             bare_worker = stack.enter_context(running(_bare("worker", found), output=data / "log" / "bare-worker.log"))
-            port = free_port()
-            server = stack.enter_context(running(_bare("server", found, port), output=data / "log" / "bare-server.log"))
-            wait_until(lambda: listens(port), process=server, name="bare server")
+            bare_port = free_port()
+            program = _bare("server", found, bare_port)
+            server = stack.enter_context(running(program, output=data / "log" / "bare-server.log"))
+            wait_until(lambda: listens(bare_port), process=server, name="bare server")
             house = House(
                 api=Http(found.api),
-                bare_server=Http(f"http://127.0.0.1:{port}"),
-                temporal=await Client.connect(found.temporal, data_converter=pydantic_data_converter),
+                bare_server=Http(f"http://127.0.0.1:{bare_port}"),
+                temporal=await Client.connect(found.temporal, data_converter=DATA_CONVERTER),
                 parts={
                     "server": found.pids["temporal"],
                     "worker": found.pids["worker"],
@@ -42,6 +46,7 @@ async def opened(data: Path) -> AsyncIterator[House]:
                     "api": found.pids["api"],
                 },
                 bare_parts={"server": found.pids["temporal"], "worker": bare_worker.pid},
+                database_port=port,
             )
             await _prepare(house)
             yield house

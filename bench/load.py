@@ -16,12 +16,16 @@ SETTLE_S = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What a closed loop came to; ``cpu_ms`` is per piece of work and part, ``foreign`` the machine's other load."""
+    """What a closed loop came to: ``done`` pieces of work in all.
+
+    ``cpu_ms`` is per piece of work and part, ``foreign`` the share of the machine that other programs used.
+    """
 
     per_s: float
     latencies_ms: Sequence[float]
     cpu_ms: Mapping[str, float]
     foreign: float
+    done: int
 
     @property
     def p50_ms(self) -> float:
@@ -55,6 +59,7 @@ async def sustained(work: Work, *, in_flight: int, seconds: float, parts: Mappin
         latencies_ms=within,
         cpu_ms={part: 1_000 * used_s / len(ended) for part, used_s in used.parts.items()},
         foreign=_share(used, elapsed_s),
+        done=len(ended),
     )
 
 
@@ -78,6 +83,7 @@ async def counted(work: Work, *, in_flight: int, times: int, parts: Mapping[str,
         latencies_ms=latencies_ms,
         cpu_ms={part: 1_000 * used_s / times for part, used_s in used.parts.items()},
         foreign=_share(used, elapsed_s),
+        done=times,
     )
 
 

@@ -46,6 +46,7 @@ class House:
     temporal: Client
     parts: Mapping[str, int]
     bare_parts: Mapping[str, int]
+    database_port: int
     unfinished: list[str] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
