@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     billing_url: HttpUrl | None = None
     """The billing system, with `neighbours=urls`."""
 
+    propagated_fields: frozenset[str] = frozenset({"state"})
+    """What lines take over from the bundle above them (B29): `state`, also `actual_delivery_at`; never ids or keys."""
+
     workflow_sandbox: WorkflowSandbox = WorkflowSandbox.ON
     """`off` only where the replay tests have passed: the sandbox is re-entered for every run."""
 

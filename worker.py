@@ -29,6 +29,7 @@ from adapters.inventory.embedded import EmbeddedInventory
 
 # from adapters.provisioning.client import ProvisioningClient
 from adapters.provisioning.embedded import EmbeddedProvisioning
+from domain.propagation import STATE_ONLY, PropagatedFields
 from models.database import connect
 from models.records import PostgresRecords
 from settings import Neighbours, Settings, WorkflowSandbox
@@ -91,7 +92,9 @@ async def _run(settings: Settings) -> None:
         worker = create(
             client,
             task_queue=settings.task_queue,
-            activities=activities(engine, neighbours(settings, engine)),
+            activities=activities(
+                engine, neighbours(settings, engine), propagated=PropagatedFields(settings.propagated_fields)
+            ),
             threads=settings.worker_threads,
             executor=threads,
             cached_workflows=settings.worker_cached_workflows,
@@ -122,14 +125,17 @@ def embedded(engine: Engine, clock: Clock = now) -> Joined[EmbeddedInventory, Em
 
 
 def activities(
-    engine: Engine, joined: Joined[Inventory, Provisioning, Billing], clock: Clock = now
+    engine: Engine,
+    joined: Joined[Inventory, Provisioning, Billing],
+    clock: Clock = now,
+    propagated: PropagatedFields = STATE_ONLY,
 ) -> Sequence[Callable[..., Any]]:
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
     inventory = InventoryActivities(joined.inventory, records, clock)
     provisioning = ProvisioningActivities(joined.provisioning, records, clock)
     billing = BillingActivities(joined.billing, records, records, clock)
-    own = RecordActivities(records, clock)
+    own = RecordActivities(records, clock, propagated)
 
     found = [getattr(x, name) for x in (inventory, provisioning, billing, own) for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]

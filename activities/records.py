@@ -27,7 +27,7 @@ from domain.inventory import Reservation
 from domain.order import Action, State
 from domain.plan import Function, PlanItem, System
 from domain.progress import Closing, Done, Fallout, OrderRef
-from domain.propagation import propagate
+from domain.propagation import STATE_ONLY, PropagatedFields, propagate
 from domain.validation import Facts, validate
 
 SHOWN_LINES = 40
@@ -92,10 +92,15 @@ class Records(Journal, Protocol):
 
 @dataclass(frozen=True)
 class RecordActivities:
-    """What happens to an order's own rows; ``clock`` dates what nothing delivered."""
+    """What happens to an order's own rows.
+
+    ``clock`` dates what nothing delivered; ``propagated`` are the fields that lines take over from the bundle above
+    them, as configured (B29).
+    """
 
     records: Records
     clock: Callable[[], datetime]
+    propagated: PropagatedFields = STATE_ONLY
 
     @activity.defn
     def validate(self, ref: OrderRef) -> Validation:
@@ -129,8 +134,19 @@ class RecordActivities:
         completed = self._completed(in_flight, closing_steps(in_flight, item.root))
         done = Done(step=item.id, key=f"{in_flight.id}:{item.id}", at=at, result={})
         assets = installed(in_flight, item, completed, at=at)
-        state = self.records.install(in_flight, item, assets, done, delivered=completed.delivered)
+        state = self.records.install(in_flight, item, assets, done, delivered=self._dates(in_flight, item, completed))
         return Outcome(step=item.id, at=at, order_state=state)
+
+    def _dates(self, in_flight: InFlight, item: PlanItem, completed: Completed) -> Mapping[str, datetime]:
+        """When each line of a bundle was delivered: by itself, or if so configured with the bundle above it (B29)."""
+        dates: dict[str, datetime] = {}
+        states = dict.fromkeys(in_flight.order.by_id, State.IN_PROGRESS)
+        for line in in_flight.lines(item):
+            if (at := completed.delivered.get(line.id)) is not None:
+                values = {"actual_delivery_at": at}
+                found = propagate(in_flight.decomposed, line, values, states=states, fields=self.propagated)
+                dates |= dict.fromkeys(found.changes, at)
+        return dates
 
     def _completed(self, in_flight: InFlight, steps: Iterable[PlanItem]) -> Completed:
         items = {x.id: x for x in steps}
@@ -176,6 +192,8 @@ class RecordActivities:
         decomposed = self.records.load(ref).decomposed
         states = dict(self.records.states(ref.order))
         for line in lines:
-            found = propagate(decomposed, decomposed.order.by_id[line], {"state": state}, states=states)
+            found = propagate(
+                decomposed, decomposed.order.by_id[line], {"state": state}, states=states, fields=self.propagated
+            )
             states |= dict.fromkeys(found.changes, state)
         return {line: now for line, now in states.items() if now is state}

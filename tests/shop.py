@@ -28,6 +28,7 @@ from domain.catalog import Catalog, Product
 from domain.inventory import DEFAULT_LOCATION
 from domain.order import Order
 from domain.progress import Resolution
+from domain.propagation import STATE_ONLY, PropagatedFields
 from models import catalogs, submissions
 from models.database import connect
 from settings import WorkflowSandbox
@@ -188,6 +189,7 @@ async def open_shop(
     runner: WorkflowRunner | None = None,
     workflows: Sequence[type] = worker.WORKFLOWS,
     cached_workflows: int = 100,
+    propagated: PropagatedFields = STATE_ONLY,
 ) -> AsyncIterator[Shop]:
     """A house on a database and a Temporal of the test's, with a worker of its own; sandboxed unless said otherwise."""
     engine = connect(app_url, pool_size=THREADS)
@@ -209,7 +211,7 @@ async def open_shop(
             client,
             task_queue=task_queue,
             workflows=workflows,
-            activities=worker.activities(engine, joined, clock),
+            activities=worker.activities(engine, joined, clock, propagated),
             threads=THREADS,
             executor=threads,
             cached_workflows=cached_workflows,

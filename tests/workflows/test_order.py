@@ -1,11 +1,14 @@
 """An order from submission to installed asset."""
 
 import pytest
+from temporalio.client import Client
 
 from domain.order import Action
+from domain.propagation import PropagatedFields
 from tests.builders import line, order
-from tests.shop import Shop, activity_names
-from tests.workflows.catalog import WIRELESS
+from tests.conftest import Database
+from tests.shop import Shop, activity_names, open_shop
+from tests.workflows.catalog import WIRELESS, furnish
 
 
 @pytest.mark.req("W1", "W2", "A02", "A11", "B02")
@@ -76,3 +79,17 @@ async def test_a_context_line_changes_nothing(shop: Shop) -> None:
     done = await shop.fulfil(order(line("GIFT", action=Action.NONE)))
     assert shop.state(done) == "completed"
     assert shop.one("SELECT count(*) FROM orderloom.assets") == 0
+
+
+@pytest.mark.req("B29")
+@pytest.mark.parametrize("fields", [{"state"}, {"state", "actual_delivery_at"}])
+async def test_lines_take_over_the_delivery_date_of_their_bundle_where_that_is_configured(
+    database: Database, temporal_client: Client, fields: set[str]
+) -> None:
+    propagated = PropagatedFields(frozenset(fields))
+    async with open_shop(database.app_url, temporal_client, propagated=propagated) as shop:
+        furnish(shop)
+        await shop.fulfil(order(line("WIRELESS", line("RATE"), line("GIFT"))))
+        dated = shop.rows("SELECT product FROM orderloom.order_lines WHERE actual_delivery_at IS NOT NULL")
+    everything = {"WIRELESS", "RATE", "GIFT"}
+    assert {x["product"] for x in dated} == (everything if "actual_delivery_at" in fields else {"WIRELESS"})
