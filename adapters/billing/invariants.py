@@ -82,10 +82,11 @@ INVARIANTS = (
     ),
     Invariant(
         id="billing-I6",
-        statement="A simple service bundle's product is in its instance's state; no part is active before its service",
+        statement="A simple service bundle's product is in its instance's state; no purchase is in a state without one",
         query=f"""
             SELECT CASE WHEN p.asset = i.asset AND p.status <> state.of_purchase
-                             OR i.status IN {_NEVER_ACTIVE} AND p.status NOT IN {_NEVER_ACTIVE}
+                             OR p.status = 'initiated' AND i.status <> 'initiated'
+                             OR p.status NOT IN {_NEVER_ACTIVE} AND i.status = 'voided'
                         THEN format('%s is %s, its service %s is %s', p.id, p.status, i.id, i.status) END AS broken
               FROM billing.purchases AS p
               JOIN billing.service_instances AS i ON i.id = p.service_instance

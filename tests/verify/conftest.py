@@ -165,10 +165,12 @@ class Copy:
     owner: Engine
 
     def plant(self, *statements: str, **parameters: object) -> None:
-        """Change rows behind everybody's back; each statement changes at least one."""
+        """Change rows behind everybody's back, each statement at least one; parameters are the world's orders too."""
+        orders = {name: getattr(self.world, name) for name in ENDS}
         with self.owner.begin() as connection:
-            for statement in statements:
-                assert connection.execute(text(statement), parameters).rowcount, statement
+            for statement in map(text, statements):
+                wanted = {x: value for x, value in (orders | parameters).items() if x in statement.compile().params}
+                assert connection.execute(statement, wanted).rowcount, statement
 
     async def findings(self, *, grace_s: float = 0, limits: Limits | None = None) -> list[Finding]:
         """What is found, everything being at rest."""
@@ -176,9 +178,9 @@ class Copy:
             self.engine, self.world.client, task_queue=self.world.task_queue, grace_s=grace_s, limits=limits
         )
 
-    async def broken(self, **given: Any) -> list[str]:  # noqa: ANN401
+    async def broken(self, **given: Any) -> set[str]:  # noqa: ANN401
         """The ids of what is broken."""
-        return [x.id for x in await self.findings(**given) if not x.holds]
+        return {x.id for x in await self.findings(**given) if not x.holds}
 
 
 @pytest.fixture
