@@ -1,0 +1,49 @@
+"""The environment, as the roots read it."""
+
+import pytest
+from pydantic import ValidationError
+
+from settings import Neighbours, Provided, Settings
+
+URL = "postgresql+psycopg2://app:secret@127.0.0.1/orderloom"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("ORDERLOOM_DATABASE_URL", URL)
+    return monkeypatch
+
+
+def test_migrations_run_in_the_same_database_unless_said_otherwise(environment: pytest.MonkeyPatch):
+    assert Settings().owner_database_url == URL
+    environment.setenv("ORDERLOOM_OWNER_DATABASE_URL", URL.replace("app", "owner"))
+    assert Settings().owner_database_url == URL.replace("app", "owner")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_url_as_other_programs_write_it_gets_our_driver(environment: pytest.MonkeyPatch, scheme: str):
+    environment.setenv("ORDERLOOM_DATABASE_URL", URL.replace("postgresql+psycopg2", scheme))
+    assert Settings().database_url == URL
+    assert Provided().database_url == URL
+
+
+def test_another_database_is_refused_without_showing_its_password(environment: pytest.MonkeyPatch):
+    environment.setenv("ORDERLOOM_DATABASE_URL", "mysql://app:secret@127.0.0.1/orderloom")
+    with pytest.raises(ValidationError, match=r"expected postgresql\+psycopg2://") as refused:
+        Settings()
+    assert "secret" not in str(refused.value)
+
+
+def test_no_password_is_shown_by_a_log_of_the_settings():
+    assert "secret" not in repr(Settings())
+    assert "secret" not in repr(Provided())
+
+
+def test_neighbours_elsewhere_need_the_address_of_each(environment: pytest.MonkeyPatch):
+    environment.setenv("ORDERLOOM_NEIGHBOURS", "urls")
+    environment.setenv("ORDERLOOM_INVENTORY_URL", "http://inventory")
+    environment.setenv("ORDERLOOM_BILLING_URL", "http://billing")
+    with pytest.raises(ValidationError, match="needs inventory_url, provisioning_url and billing_url"):
+        Settings()
+    environment.setenv("ORDERLOOM_PROVISIONING_URL", "http://provisioning")
+    assert Settings().neighbours is Neighbours.URLS
