@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ commands = typer.Typer()
 
 Stay = Annotated[bool, typer.Option("--stay", help="Keep the system up afterwards, until Ctrl-C.")]
 EXAMPLES = Path(__file__).parents[1] / "examples"
+_ENDS_WITHIN_S = 60.0
 _REASON = "The exchange has a free port again."
 
 
@@ -59,19 +60,28 @@ def demo(*, stay: Stay = False, as_json: Json = False) -> None:
 async def _run(data: Path, *, stay: bool, as_json: bool) -> bool:
     from embedded.system import Plan
 
-    story = Story()
+    story, printed = Story(), sys.stdout
 
     async def work(found: "System") -> None:
-        with connected(found.api) as api, contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
-            await asyncio.to_thread(story.tell, found, api)
+        with connected(found.api) as api:
+            await _in_time(asyncio.to_thread(story.tell, found, api))
         if as_json:
-            screen.say_json(story.result)
+            print(json.dumps(story.result), file=printed, flush=True)
         if stay:
             screen.say(f"It stays up until Ctrl-C. In another shell: export ORDERLOOM_API={found.api}")
             await house.forever()
 
-    await house.run(Plan(data=data, api_port=0), work=work)
-    return bool(story.result)
+    with contextlib.redirect_stdout(sys.stderr if as_json else printed):
+        story.chapter("PostgreSQL, Temporal, a worker and the API are being started, on fresh data")
+        await house.run(Plan(data=data, api_port=0), work=work)
+    return "seconds" in story.result
+
+
+async def _in_time(telling: Awaitable[None]) -> None:
+    try:
+        await asyncio.wait_for(telling, _ENDS_WITHIN_S)
+    except TimeoutError:
+        raise Unexpected(f"it has not ended within {_ENDS_WITHIN_S:.0f} s") from None
 
 
 @dataclass(slots=True)
@@ -85,14 +95,14 @@ class Story:
         """Run the whole main job; `Unexpected` when something does not come out as it should."""
         from models.database import connect
 
-        self._chapter(f"A fresh system is up: PostgreSQL, Temporal, a worker, and the API at {found.api}")
+        self.chapter(f"The system is up; its API is at {found.api}")
         engine = connect(found.database, pool_size=1)
         try:
             self._prepare(api, engine)
             orders = [self._order(api, example) for example in _examples()]
             orders.append(self._refused(api, engine))
-            self._profiles(api, orders)
-            self._reconciliation(engine)
+            assets = self._profiles(api, orders)
+            self._reconciliation(engine, products={x["id"]: x["product"] for x in assets})
         finally:
             engine.dispose()
         self._where_to_click(found, orders[-1])
@@ -103,52 +113,52 @@ class Story:
 
         catalog = EXAMPLES / "catalog.yaml"
         published = api.send("PUT", "/v1/catalog", catalog.read_bytes(), media_type="application/yaml")
-        self._chapter(f"Catalog version {published['version']} is published, from {_shown(catalog)}")
+        self.chapter(f"Catalog version {published['version']} is published, from {_shown(catalog)}")
         neighbours.supply(engine, _read(EXAMPLES / "supplies.yaml"))
-        self._chapter("The inventory has numbers, addresses and handsets, from examples/supplies.yaml")
-        for account in _read(EXAMPLES / "accounts.yaml"):
-            profiles = account.pop("billing_profiles", ())
+        self.chapter("The inventory has numbers, addresses and handsets, from examples/supplies.yaml")
+        customers = _read(EXAMPLES / "accounts.json")
+        for account in customers["accounts"]:
             api.post("/v1/accounts", account)
-            for profile in profiles:
-                api.post(f"/v1/accounts/{account['id']}/billing-profiles", {"id": profile})
-        self._chapter("The accounts are open, from examples/accounts.yaml")
+        for profile in customers["billing_profiles"]:
+            api.post(f"/v1/accounts/{profile['account']}/billing-profiles", {"id": profile["id"]})
+        self.chapter("The accounts are open, from examples/accounts.json")
 
     def _order(self, api: Api, example: Path) -> watching.Document:
-        self._chapter(f"{_shown(example)} is submitted")
+        self.chapter(f"{_shown(example)} is submitted")
         submitted = api.send("POST", "/v1/orders", document.as_json(example), media_type="application/json")
-        return _completed(watching.watch(api, submitted["id"], as_json=False))
+        return _completed(watching.show(api, submitted["id"], _unaided(watching.followed(api, submitted["id"]))))
 
     def _refused(self, api: Api, engine: "Engine") -> watching.Document:
         from cli import neighbours
 
-        self._chapter("The next customer wants the same, and the network refuses to activate it")
-        neighbours.refuse_next_activation(engine, code="NO_PORT", message="The exchange has no free port.")
+        self.chapter("The next customer wants the same, and the network refuses to activate it")
+        neighbours.refuse_next_activation(engine, code="NO_PORT", message="no free port at the exchange")
         order_id = api.post("/v1/orders", _another(_read(_examples()[0])))["id"]
         events = watching.followed(api, order_id)
-        watching.show(api, order_id, _until_fallout(events))
+        watching.show(api, order_id, _until_held(events))
         fallout = next(api.pages("/v1/fallouts", order=order_id, state="open"), None)
         if fallout is None:
             raise Unexpected("the network refused, and yet nothing needs a person")
-        self._chapter(f'A person decides: orderloom resolve {fallout["id"]} retry --reason "{_REASON}"')
+        self.chapter(f'A person decides: orderloom resolve {fallout["id"]} retry --reason "{_REASON}"')
         decision = {"decision": "retry", "reason": _REASON, "actor": "demo"}
         api.post(f"/v1/fallouts/{fallout['id']}/resolution", decision)
-        return _completed(watching.show(api, order_id, events))
+        return _completed(watching.show(api, order_id, _unaided(events)))
 
-    def _profiles(self, api: Api, orders: Sequence[watching.Document]) -> None:
+    def _profiles(self, api: Api, orders: Sequence[watching.Document]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         for account in dict.fromkeys(order["account"] for order in orders):
             assets = accounts.profile_of(api, account)
-            ordered = [x["asset"] for order in orders if order["account"] == account for x in order["lines"]]
-            if missing := {x for x in ordered if x} - {x["id"] for x in assets}:
-                raise Unexpected(f"{account} has not got everything that was ordered: {', '.join(sorted(missing))}")
-            self._chapter(f"The service profile of {account}: {len(assets)} assets")
+            self.chapter(f"The service profile of {account}: {len(assets)} assets")
             accounts.show(assets)
+            found += assets
+        return found
 
-    def _reconciliation(self, engine: "Engine") -> None:
+    def _reconciliation(self, engine: "Engine", *, products: Mapping[str, str]) -> None:
         from cli import neighbours
 
         compared = neighbours.compare(engine)
-        self._chapter("What the network runs, and what billing bills")
-        screen.table(("service", "account", "runs since", "billed since", "service instance"), _beside(compared))
+        self.chapter("What the network runs, and what billing bills")
+        screen.table(("product", "account", "runs since", "billed since", "asset"), _beside(compared, products))
         self.result["reconciliation"] = {
             "active": len(compared.running),
             "billed": len(compared.billed),
@@ -157,17 +167,18 @@ class Story:
         }
         if not compared.is_balanced or not compared.running:
             raise Unexpected("what runs is not what is billed")
-        screen.say(
-            f"{len(compared.running)} services run, and the same {len(compared.billed)} are billed.", style="green"
-        )
+        if unknown := compared.running.keys() - products.keys():
+            raise Unexpected(f"what runs is in no service profile: {', '.join(sorted(unknown))}")
+        screen.say(f"{len(compared.running)} services run, and the same ones are billed.", style="green")
 
     def _where_to_click(self, found: "System", refused: watching.Document) -> None:
-        self._chapter("Where to click while a system is up (orderloom demo --stay, or orderloom up)")
+        self.chapter("Where to click while a system is up (orderloom demo --stay, or orderloom up)")
         screen.say(f"  every order's run   {found.temporal_ui}")
         screen.say(f"  the refused one     {refused['run']['temporal_ui']}")
         screen.say(f"  the API, to try     {found.api}/docs")
 
-    def _chapter(self, sentence: str) -> None:
+    def chapter(self, sentence: str) -> None:
+        """Say what happens now, with the seconds since the beginning."""
         screen.say(f"{self._elapsed_s():6.2f} s  {sentence}", style="bold cyan")
 
     def _elapsed_s(self) -> float:
@@ -175,10 +186,10 @@ class Story:
 
 
 def _examples() -> Sequence[Path]:
-    found = sorted((EXAMPLES / "orders").glob("*.json"))
-    if not found:
+    wanted = EXAMPLES / "orders" / "wireless.json"  # the first: it asks for a particular number
+    if not wanted.exists():
         raise Unexpected(f"there are no example orders in {EXAMPLES}: run it from the source tree")
-    return found
+    return [wanted, *sorted(x for x in wanted.parent.glob("*.json") if x != wanted)]
 
 
 def _read(file: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -199,11 +210,18 @@ def _unnumbered(line: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name != "service_id"} | ({"lines": below} if below else {})
 
 
-def _until_fallout(events: Iterator[Sequence[Event]]) -> Iterator[Sequence[Event]]:
+def _until_held(events: Iterator[Sequence[Event]]) -> Iterator[Sequence[Event]]:
+    for batch in events:
+        yield batch
+        if any(event.type == "held" for event in batch):
+            return
+
+
+def _unaided(events: Iterator[Sequence[Event]]) -> Iterator[Sequence[Event]]:
     for batch in events:
         yield batch
         if any(event.type == "fallout_opened" for event in batch):
-            return
+            raise Unexpected("an order needs a person that should not")
 
 
 def _completed(order: watching.Document) -> watching.Document:
@@ -216,10 +234,10 @@ def _summary(order: watching.Document) -> dict[str, Any]:
     return {name: order[name] for name in ("number", "account", "state", "submitted_at", "completed_at")}
 
 
-def _beside(compared: "Compared") -> Iterator[Sequence[object]]:
-    for service in sorted(compared.running.keys() | compared.billed.keys()):
+def _beside(compared: "Compared", products: Mapping[str, str]) -> Iterator[Sequence[object]]:
+    for service in sorted(compared.running.keys() | compared.billed.keys(), key=lambda x: (products.get(x, ""), x)):
         running, billed = compared.running.get(service), compared.billed.get(service)
         either = running or billed
         assert either
         since = [x and screen.instant(x.since.isoformat()) for x in (running, billed)]
-        yield service, either.account, *since, billed and billed.service_instance
+        yield products.get(service), either.account, *since, service

@@ -15,7 +15,7 @@ from cli.orders import Newest, OfAccount, OfProduct, id_of
 
 commands = typer.Typer()
 
-_COLUMNS = ("id", "order", "account", "step", "since", "error", "message", "decisions")
+_COLUMNS = ("id", "order", "account", "step", "since", "error", "message", "decisions", "decided")
 
 
 Correction = Annotated[str, typer.Option("--input", metavar="JSON", help="With retry_with: the corrected fields.")]
@@ -101,7 +101,8 @@ def _correction(text: str) -> Any:  # noqa: ANN401 - the API says what it takes
 
 def _row(fallout: Any) -> tuple[object, ...]:  # noqa: ANN401
     since, error = screen.instant(fallout["since"]), fallout["error"]
+    decided = "{decision} by {actor}: {reason}".format_map(fallout) if fallout["state"] == "closed" else None
     return (
         fallout["id"], fallout["number"], fallout["account"], fallout["step"], since, error["code"], error["message"],
-        " ".join(fallout["decisions"]),
+        " ".join(fallout["decisions"]), decided,
     )  # fmt: skip

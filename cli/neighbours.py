@@ -39,13 +39,22 @@ class Compared:
         return not self.active_not_billed and not self.billed_not_active
 
 
-def supply(engine: Engine, supplies: Mapping[str, Any]) -> None:
-    """Fill the inventory: `pools` by name, each a range `first` to `last`; `stock` by item, each a number of units."""
+def supply(engine: Engine, supplies: Mapping[str, Any]) -> dict[str, int]:
+    """Fill the inventory, and return how many values or units each pool or item got.
+
+    `pools` are ranges `first` to `last` by name, `stock` is a number of units by item. `ValueError` when it is not.
+    """
     shelves = EmbeddedInventory(engine, clock=_now).supplies
-    for pool, values in supplies.get("pools", {}).items():
-        shelves.create_range(pool=pool, first=values["first"], last=values["last"])
-    for sku, quantity in supplies.get("stock", {}).items():
-        shelves.receive(sku=sku, quantity=quantity)
+    supplied: dict[str, int] = {}
+    try:
+        for pool, values in supplies.get("pools", {}).items():
+            supplied[pool] = shelves.create_range(pool=pool, first=values["first"], last=values["last"])
+        for sku, quantity in supplies.get("stock", {}).items():
+            shelves.receive(sku=sku, quantity=int(quantity))
+            supplied[sku] = quantity
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("pools are expected as ranges by name, stock as numbers by item") from error
+    return supplied
 
 
 def refuse_next_activation(engine: Engine, *, code: str, message: str) -> None:

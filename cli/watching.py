@@ -94,6 +94,8 @@ def _particulars(event: Event) -> str:
             return f"{fallout} at {step}: {code}"
         case {"fallout": fallout, "step": step, "decision": decision, "actor": actor}:
             return f"{fallout} at {step}: {decision}, decided by {actor}"
+        case {"steps": [*steps]}:
+            return f"{len(steps)} steps"
         case {"step": step, "lines": [*lines]}:
             return f"{step} ({_few(lines)})"
         case body:
@@ -116,7 +118,7 @@ def wanted(fallout: Document) -> str:
     """Say what a fallout is about and what may be decided."""
     error = fallout["error"]
     return (
-        f"{fallout['step']} needs a person: {error['code']}, {error['message']}. "
+        f"{fallout['step']} needs a person: {error['code']}, {error['message'].rstrip('.')}. "
         f"Decide: orderloom resolve {fallout['id']} {'|'.join(fallout['decisions'])} --reason …"
     )
 
