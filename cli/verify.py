@@ -1,6 +1,7 @@
 """`orderloom verify`: everything that must always hold, looked at on a system that may be at work."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -54,17 +55,16 @@ def report(data: DataFolder = None, grace_s: Grace = GRACE_S, *, as_json: Json =
 
 
 def _settings(data: Path | None) -> "Settings":
-    """The system on the folder if one runs there, else the one that the environment names."""
+    """The system on the folder that is named, else what the environment names, else the system on the usual folder."""
     from pydantic import ValidationError
 
     from cli import whereabouts
-    from settings import Settings
+    from settings import Provided, Settings
 
-    found = whereabouts.running_system(data)
-    if found is not None:
-        return Settings(database_url=found["database"], temporal_address=found["temporal"])
     try:
-        return Settings()
+        given = None if data else Provided().database_url
+        found = None if given else whereabouts.running_system(data)
+        return Settings(database_url=found["database"], temporal_address=found["temporal"]) if found else Settings()
     except ValidationError:
         screen.complain("No system runs on the data folder (--data), and ORDERLOOM_DATABASE_URL names none.")
         raise typer.Exit(2) from None
@@ -100,7 +100,7 @@ async def verify(
         services=billing.SERVICES,
         purchases=billing.PURCHASES,
     )
-    return [*found, *await _runs(engine, client, task_queue=task_queue, grace_s=grace_s, limits=limits)]
+    return _in_order([*found, *await _runs(engine, client, task_queue=task_queue, grace_s=grace_s, limits=limits)])
 
 
 async def verify_own(
@@ -111,7 +111,7 @@ async def verify_own(
     from models.invariants.orders import OWN
 
     found = await asyncio.to_thread(examine, engine, OWN, grace_s=grace_s, services=None, purchases=None)
-    return [*found, *await _runs(engine, client, task_queue=task_queue, grace_s=grace_s, limits=None)]
+    return _in_order([*found, *await _runs(engine, client, task_queue=task_queue, grace_s=grace_s, limits=None)])
 
 
 def _invariants() -> "Sequence[Invariant]":
@@ -165,6 +165,16 @@ async def _runs(
         ),
         *await runs.examine(client, running, task_queue=task_queue, limits=limits or runs.Limits()),
     ]
+
+
+def _in_order(findings: "Sequence[Finding]") -> "list[Finding]":
+    """By the numbers of the specification, those without one of their own last."""
+
+    def place(finding: "Finding") -> tuple[bool, int, str]:
+        number = re.search(r"\d+", finding.id)
+        return not finding.id.startswith("I"), int(number[0]) if number else 0, finding.id
+
+    return sorted(findings, key=place)
 
 
 def _show(findings: "Sequence[Finding]") -> None:

@@ -40,9 +40,14 @@ async def test_a_transaction_that_somebody_left_open_is_found(copy: Copy) -> Non
         assert await copy.broken(grace_s=30) == set()
 
 
-async def test_an_open_order_whose_run_is_gone_is_found(copy: Copy) -> None:
+async def test_an_open_order_whose_run_somebody_terminated_is_found(copy: Copy) -> None:
     order_id = _submitted(copy)
+    handle = await _run(copy, order_id)
     copy.plant("UPDATE orderloom.orders SET run_started_at = now() WHERE id = :id", id=order_id)
+    assert await copy.broken() == set()
+
+    await handle.terminate()
+
     findings = await copy.findings()
     assert [(x.id, x.offenders) for x in findings if not x.holds] == [
         ("I5", (f"order {order_id} is open and has no open run",))
