@@ -88,7 +88,8 @@ CREATE TABLE orderloom.orders (
     completed_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT orders_pk PRIMARY KEY (id),
     CONSTRAINT orders_account_external_id_key UNIQUE (account, external_id),
-    CONSTRAINT orders_state CHECK (state IN ('draft', 'acknowledged', 'rejected', 'pending', 'inProgress', 'held', 'assessingCancellation', 'pendingCancellation', 'cancelled', 'completed', 'failed', 'partial')),
+    CONSTRAINT orders_state CHECK (state IN ('draft', 'acknowledged', 'rejected', 'pending', 'inProgress', 'held',
+        'assessingCancellation', 'pendingCancellation', 'cancelled', 'completed', 'failed', 'partial')),
     CONSTRAINT orders_priority CHECK (priority BETWEEN 0 AND 4),
     CONSTRAINT orders_number_key UNIQUE (number),
     CONSTRAINT orders_account_fk FOREIGN KEY(account) REFERENCES orderloom.accounts (id),
@@ -153,9 +154,11 @@ CREATE TABLE orderloom.order_lines (
     state TEXT NOT NULL,
     actual_delivery_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT order_lines_pk PRIMARY KEY (order_id, id),
-    CONSTRAINT order_lines_state CHECK (state IN ('draft', 'acknowledged', 'rejected', 'pending', 'inProgress', 'held', 'assessingCancellation', 'pendingCancellation', 'cancelled', 'completed', 'failed', 'partial')),
+    CONSTRAINT order_lines_state CHECK (state IN ('draft', 'acknowledged', 'rejected', 'pending', 'inProgress', 'held',
+        'assessingCancellation', 'pendingCancellation', 'cancelled', 'completed', 'failed', 'partial')),
     CONSTRAINT order_lines_quantity CHECK (quantity > 0),
-    CONSTRAINT order_lines_order_id_parent_fk FOREIGN KEY(order_id, parent) REFERENCES orderloom.order_lines (order_id, id),
+    CONSTRAINT order_lines_order_id_parent_fk FOREIGN KEY(order_id, parent)
+        REFERENCES orderloom.order_lines (order_id, id),
     CONSTRAINT order_lines_order_id_fk FOREIGN KEY(order_id) REFERENCES orderloom.orders (id)
 );
 
@@ -209,7 +212,8 @@ CREATE TABLE orderloom.assets (
     created_by_line TEXT NOT NULL,
     CONSTRAINT assets_pk PRIMARY KEY (id),
     CONSTRAINT assets_status CHECK (status IN ('active', 'suspended', 'inactive')),
-    CONSTRAINT assets_created_by_order_created_by_line_fk FOREIGN KEY(created_by_order, created_by_line) REFERENCES orderloom.order_lines (order_id, id),
+    CONSTRAINT assets_created_by_order_created_by_line_fk FOREIGN KEY(created_by_order, created_by_line)
+        REFERENCES orderloom.order_lines (order_id, id),
     CONSTRAINT assets_created_by_order_created_by_line_key UNIQUE (created_by_order, created_by_line),
     CONSTRAINT assets_catalog_version_fk FOREIGN KEY(catalog_version) REFERENCES orderloom.catalog_versions (version),
     CONSTRAINT assets_parent_fk FOREIGN KEY(parent) REFERENCES orderloom.assets (id),
