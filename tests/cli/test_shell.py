@@ -1,0 +1,336 @@
+"""The API from a shell: the real program against a real system that `orderloom up` runs."""
+
+import itertools
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli import app, neighbours, screen, watching
+from cli.client import connected
+from models.database import connect
+
+pytestmark = pytest.mark.timeout(60)
+
+ROOT = Path(__file__).parents[2]
+CATALOG = ROOT / "examples" / "catalog.yaml"
+
+ORDER = """
+external_id: {external_id}
+account: ACME
+requested_start: 2026-03-01T00:00:00Z
+service_account: {service_account}
+billing_account: ACME-BA
+billing_profile: ACME-BP
+lines:
+  - id: "1"
+    product: WIRELESS-BUNDLE
+    lines:
+      - {{id: "1.1", product: {line}}}
+      - {{id: "1.2", product: DATA-FEE}}
+"""
+
+
+def order_text(external_id: str, *, line: str = "MAIN-LINE-1", service_account: str = "ACME-SA") -> str:
+    return ORDER.format(external_id=external_id, line=line, service_account=service_account)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A shell of the user whose data folder the system runs on."""
+
+    home: Path
+    found: dict[str, Any]
+
+    @property
+    def environment(self) -> dict[str, str | None]:
+        return {name: None for name in os.environ if name.startswith("ORDERLOOM_")} | {"XDG_DATA_HOME": str(self.home)}
+
+    @property
+    def program_environment(self) -> dict[str, str]:
+        named = {**os.environ, **self.environment}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start the program, as a shell does."""
+        program = (sys.executable, "-P", "-m", "cli", *words)
+        return subprocess.Popen(  # noqa: S603 - our own program
+            program, env=self.program_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, *words: str, status: int = 0) -> tuple[str, str]:
+        """Run a command to its end, in this process; what it printed, and what it complained of."""
+        ended = CliRunner().invoke(app, words, env=self.environment)
+        assert ended.exit_code == status, ended.output
+        return ended.stdout, ended.stderr
+
+    def json(self, *words: str, status: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+        return json.loads(self.run(*words, "--json", status=status)[0])
+
+    def file(self, name: str, text: str) -> str:
+        path = self.home / name
+        path.write_text(text)
+        return str(path)
+
+    def completed(self, external_id: str) -> dict[str, Any]:
+        """Submit an order and see it completed."""
+        file = self.file(f"{external_id}.yaml", order_text(external_id))
+        lines = self.run("submit", file, "--watch", "--json")[0].splitlines()
+        order: dict[str, Any] = json.loads(lines[-1])
+        assert order["state"] == "completed"
+        return order
+
+    def refused_by_the_network(self, external_id: str) -> dict[str, Any]:
+        """Submit an order that the network refuses once; its fallout."""
+        engine = connect(self.found["database"], pool_size=1)
+        neighbours.refuse_next_activation(engine, code="NO_PORT", message="No free port.")
+        engine.dispose()
+        order = self.json("submit", self.file(f"{external_id}.yaml", order_text(external_id)))
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if found := httpx.get(f"{self.found['api']}/v1/fallouts?order={order['id']}").json()["items"]:
+                return dict(found[0])
+            time.sleep(0.05)
+        raise AssertionError("no fallout")
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    shell = Shell(tmp_path_factory.mktemp("home"), {})
+    up = shell.start("up", "--json", "--port", "0")
+    try:
+        assert up.stdout is not None
+        shell.found.update(json.loads(up.stdout.readline()))
+        prepare(shell)
+        yield shell
+    finally:
+        up.send_signal(signal.SIGTERM)
+        _, complained = up.communicate(timeout=30)
+    assert up.returncode == 0, complained
+
+
+def prepare(shell: Shell) -> None:
+    """Type what the examples' README says, in the order it says."""
+    readme = (ROOT / "examples" / "README.md").read_text()
+    typed = readme.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert len(typed) >= 5
+    for line in typed:
+        program, *words = line.split()
+        if program == "orderloom":
+            shell.run(*(str(ROOT / word) if word.startswith("examples/") else word for word in words))
+        else:
+            subprocess.run([sys.executable, *words], cwd=ROOT, env=shell.program_environment, check=True)  # noqa: S603
+
+
+def test_a_catalog_is_published_and_its_version_is_told(shell: Shell):
+    assert shell.run("publish", str(CATALOG))[0].startswith("Catalog version 1 is published.\n")
+    as_json = shell.file("catalog.json", json.dumps(yaml.safe_load(CATALOG.read_text())))
+    assert shell.json("publish", as_json)["version"] == 1
+
+
+def test_a_wrong_catalog_is_answered_with_all_that_is_wrong(shell: Shell):
+    text = CATALOG.read_text()
+    wrong = text.replace("product: SMS-BASIC,", "product: NOWHERE,").replace(
+        "billing_type: discount", "billing_type: gift"
+    )
+    _, complained = shell.run("publish", shell.file("wrong.yaml", wrong), status=1)
+    rows = [line.split()[:3] for line in complained.splitlines()]
+    assert ["BILLING_TYPE", "B04", "FREE-MINUTES"] in rows
+    assert len(rows) > 3
+
+
+def test_the_embedded_inventory_is_supplied(shell: Shell):
+    more = shell.file("more.yaml", "pools: {IPV4: {first: 203.0.113.1, last: 203.0.113.3}}\nstock: {HANDSET-X1: 2}")
+    assert shell.run("supply", more)[0] == "IPV4: 3 more\nHANDSET-X1: 2 more\n"
+    _, complained = shell.run("supply", shell.file("few.yaml", "pools: {IPV4: 3}"), status=1)
+    assert "pools are expected as ranges by name" in complained
+
+
+def test_an_order_is_followed_line_by_line_to_its_end(shell: Shell):
+    printed, _ = shell.run("submit", shell.file("o.yaml", order_text("crm-follow")), "--watch")
+    lines = printed.splitlines()
+    assert lines[0].startswith("Order ")
+    assert " of ACME is acknowledged: " in lines[0]
+    said = [line[11:].split()[0] for line in lines[1:-1]]
+    assert said[:2] == ["acknowledged", "inProgress"]
+    assert said[-1] == "completed"
+    assert said.count("step_done") >= 5
+    assert lines[-1].endswith(": completed.")
+
+
+def test_json_is_one_document_a_line_and_the_order_is_the_last(shell: Shell):
+    lines = shell.run("submit", shell.file("j.yaml", order_text("crm-json")), "--watch", "--json")[0].splitlines()
+    submitted, *events, order = map(json.loads, lines)
+    assert submitted["state"] == "acknowledged"
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert order["id"] == submitted["id"]
+    assert order["state"] == "completed"
+
+
+def test_an_order_is_found_by_its_number_as_by_its_id(shell: Shell):
+    order = shell.completed("crm-number")
+    assert shell.json("order", str(order["number"])) == shell.json("order", order["id"])
+    printed, _ = shell.run("order", str(order["number"]))
+    assert printed.splitlines()[0] == f"Order {order['number']} of ACME  completed"
+    assert "1 WIRELESS-BUNDLE  completed" in printed
+    assert "✓ initiate billing" in printed
+
+
+def test_on_a_terminal_an_order_is_a_tree_that_is_redrawn(shell: Shell):
+    file = shell.file("tree.yaml", order_text("crm-tree"))
+    ours, theirs = pty.openpty()
+    program = (sys.executable, "-P", "-m", "cli", "submit", file, "--watch")
+    environment = shell.program_environment | {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
+    with subprocess.Popen(program, env=environment, stdout=theirs) as process:  # noqa: S603 - our own program
+        os.close(theirs)
+        shown = b"".join(iter(lambda: read_terminal(ours), b"")).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "\x1b[1A" in shown  # goes up again, to redraw
+    assert "└── \x1b[1m1 WIRELESS-BUNDLE" in shown
+    assert "\x1b[32mcompleted" in shown or "\x1b[1;32mcompleted" in shown
+
+
+def read_terminal(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 10_000)
+    except OSError:  # how Linux says that nobody writes to it any more
+        return b""
+
+
+def test_an_order_that_does_not_exist_is_no_success(shell: Shell):
+    for which in ("1", "first", "00000000-0000-4000-8000-000000000000"):
+        printed, complained = shell.run("order", which, status=1)
+        assert printed == ""
+        assert "no order" in complained or "no such order" in complained
+
+
+def test_orders_are_listed_newest_first_and_filtered(shell: Shell):
+    first, second = shell.completed("crm-list-1"), shell.completed("crm-list-2")
+    numbers = [x["number"] for x in shell.json("orders", "--limit", "2")["items"]]
+    assert numbers == [second["number"], first["number"]]
+    assert shell.json("orders", "--state", "rejected")["items"] == []
+    assert "crm-list-2" in shell.run("orders", "--account", "ACME", "--state", "completed", "--product", "DATA-FEE")[0]
+    assert shell.run("orders", "--account", "NOBODY")[0] == "There are no such orders.\n"
+
+
+def test_an_order_that_breaks_rules_is_answered_with_all_of_them_and_is_no_success(shell: Shell):
+    broken = shell.file("broken.yaml", order_text("crm-broken", line="NOTHING", service_account="NOBODY"))
+    printed, complained = shell.run("submit", broken, status=1)
+    assert printed == ""
+    assert complained.startswith("Rules are broken: ")
+    rows = [line.split() for line in complained.splitlines()[1:]]
+    assert rows[0] == ["code", "rule", "line", "field", "message"]
+    assert ["ACCT_UNKNOWN", "B23", "1", "service_account"] in [row[:4] for row in rows]
+    assert ["CATALOG_VERSION", "B01", "1.1", "product"] in [row[:4] for row in rows]
+    codes = {x["code"] for x in shell.json("submit", broken, status=1)["violations"]}
+    assert {"ACCT_UNKNOWN", "CATALOG_VERSION", "STRUCTURE"} <= codes
+
+
+def test_a_file_that_is_no_document_is_said_with_its_place(shell: Shell):
+    _, complained = shell.run("submit", shell.file("no.yaml", "lines: ["), status=1)
+    assert "no.yaml is not YAML" in complained
+    assert "line 1" in complained
+    _, complained = shell.run("submit", shell.file("no.json", '{"account": NaN}'), status=1)
+    assert complained.startswith("Unacceptable JSON: ")
+
+
+def test_a_refusal_needs_a_person_whose_decision_lets_the_order_go_on(shell: Shell):
+    fallout = shell.refused_by_the_network("crm-refused")
+    number = str(fallout["number"])
+    row = next(x for x in shell.run("fallouts")[0].splitlines() if x.startswith(fallout["id"])).split()
+    assert row[1:4] == [number, "ACME", "provision:1"]
+    assert "NO_PORT" in row
+    watching_it = shell.start("order", number, "--watch")
+    shell.run("resolve", fallout["id"], "retry", "--reason", "The port is repaired.", "--actor", "ann")
+    printed, _ = watching_it.communicate(timeout=30)
+    assert watching_it.returncode == 0
+    assert f"{fallout['id']} at provision:1: NO_PORT" in printed
+    assert f"{fallout['id']} at provision:1: retry, decided by ann" in printed
+    closed = shell.json("fallouts", "--state", "closed", "--order", number)["items"]
+    assert [(x["decision"], x["actor"], x["reason"]) for x in closed] == [("retry", "ann", "The port is repaired.")]
+
+
+def test_a_decision_that_cannot_be_is_no_success(shell: Shell):
+    fallout = shell.refused_by_the_network("crm-undecided")["id"]
+    assert "is not one of" in shell.run("resolve", fallout, "forget", "--reason", "x", status=2)[1]
+    assert "not JSON" in shell.run("resolve", fallout, "retry_with", "--reason", "x", "--input", "{", status=2)[1]
+    _, complained = shell.run("resolve", fallout, "retry_with", "--reason", "x", "--input", '{"price": 1}', status=1)
+    assert complained.startswith("Not a decision: ")
+    shell.run("resolve", fallout, "retry", "--reason", "Try again.")
+    assert shell.run("resolve", fallout, "retry", "--reason", "Twice.", status=1)[1].startswith("Not open: ")
+    assert "no such fallout" in shell.run("resolve", "0-0", "retry", "--reason", "x", status=1)[1]
+
+
+def test_watching_an_order_that_is_given_up_is_no_success(shell: Shell):
+    fallout = shell.refused_by_the_network("crm-aborted")
+    shell.run("resolve", fallout["id"], "abort", "--reason", "The customer left.")
+    printed, _ = shell.run("order", str(fallout["number"]), "--watch", status=1)
+    assert not printed.endswith(": completed.\n")
+
+
+def test_the_service_profile_shows_each_bundle_with_what_belongs_to_it(shell: Shell):
+    order = shell.completed("crm-profile")
+    items = shell.json("profile", "ACME")["items"]
+    assert {x["asset"] for x in order["lines"]} <= {x["id"] for x in items}
+    printed, _ = shell.run("profile", "ACME-SA")
+    lines = printed.splitlines()
+    at = next(i for i, line in enumerate(lines) if order["lines"][0]["asset"] in line)
+    assert lines[at].startswith("WIRELESS-BUNDLE ")
+    assert {line.split()[0] for line in lines[at + 1 : at + 3]} == {"MAIN-LINE-1", "DATA-FEE"}
+    assert all(line.startswith("  ") for line in lines[at + 1 : at + 3])
+    assert "There is no such account" in shell.run("profile", "NOBODY", status=1)[1]
+
+
+def test_an_api_that_does_not_answer_is_one_clear_line(shell: Shell):
+    _, complained = shell.run("orders", "--api", "http://127.0.0.1:1", status=1)
+    assert complained.startswith("No answer from http://127.0.0.1:1 ")
+    assert complained.count("\n") == 1
+
+
+class BreakingStream(BaseHTTPRequestHandler):
+    """A network that breaks the first stream after two events, and the line before the third."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        seen = self.headers["Last-Event-ID"]
+        self.asked.append(seen)
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")  # more than ever comes
+        self.end_headers()
+        for seq in (1, 2) if seen == "0" else (3,):
+            body = json.dumps({"seq": seq, "at": "", "type": "step_done", "body": {}})
+            self.wfile.write(f"id: {seq}\nevent: step_done\ndata: {body}\n\n: waiting\n\n".encode())
+        self.wfile.write(b'data: {"seq": 9')
+
+
+def test_a_stream_that_breaks_is_taken_up_where_it_broke():
+    network = HTTPServer(("127.0.0.1", 0), BreakingStream)
+    thread = Thread(target=network.serve_forever, daemon=True)
+    thread.start()
+    with connected(f"http://127.0.0.1:{network.server_port}") as api:
+        batches = itertools.islice((x for x in watching.followed(api, "order") if x), 3)
+        assert [event.seq for batch in batches for event in batch] == [1, 2, 3]
+    network.shutdown()
+    network.server_close()
+    thread.join()
+    assert BreakingStream.asked == ["0", "2"]
+
+
+def test_what_others_have_written_plays_no_tricks_on_a_terminal():
+    assert str(screen.words("no [red]port\x1b[31m\x07")) == "no [red]port�[31m�"
