@@ -19,37 +19,27 @@ from domain.catalog import (
     ServiceCharge,
 )
 from domain.money import Money
-from domain.violation import Violation
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """The products of a document, and those of its entries that name a billing type nobody knows."""
+    """The products of a document; those ``unreadable`` have a billing type nobody knows, and are read without one."""
 
     products: tuple[Product, ...]
-    unreadable: tuple[Violation, ...] = ()
+    unreadable: tuple[Product, ...] = ()
 
 
 def read_all(entries: Iterable[Mapping[str, Any]]) -> ReadDocument:
-    """Read the products of a document whose shape has been checked; an unknown billing type is a violation (B04)."""
-    products, unreadable = [], []
+    """Read the products of a document whose shape has been checked."""
+    products: list[Product] = []
+    unreadable: list[Product] = []
     for entry in entries:
         named = entry.get("billing_type")
         billing_type = billing_type_named(named) if named is not None else None
-        if named is not None and billing_type is None:
-            unreadable.append(
-                Violation(
-                    code="BILLING_TYPE",
-                    rule="B04",
-                    product=entry["code"],
-                    field="billing_type",
-                    message=f"Expected one of {', '.join(BillingType)}, or none for a non-billing product.",
-                )
-            )
-        else:
-            products.append(read({**entry, "billing_type": billing_type}))
+        known = named is None or billing_type is not None
+        (products if known else unreadable).append(read({**entry, "billing_type": billing_type}))
     return ReadDocument(tuple(products), tuple(unreadable))
 
 

@@ -4,7 +4,8 @@ A product can stand in many places, so its nearest service depends on the path. 
 service type, which is all that the rules compare; one walk over the catalog finds those of every product.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from domain.catalog import (
     ACCOUNT_LEVEL,
@@ -22,12 +23,12 @@ Services = Mapping[str | None, Product | None]
 """The nearest services above a product, one for each billing service type; ``{None: None}`` where none stands above."""
 
 
-def check(catalog: Catalog, *, unreadable: frozenset[str]) -> Iterator[Violation]:
+def check(catalog: Catalog, *, unreadable: Sequence[Product]) -> Iterator[Violation]:
     """Every rule about components and placements that the catalog breaks.
 
-    ``unreadable`` are the codes of products that exist, but of which nothing else is known.
+    ``unreadable`` are further products, of which only the components are known.
     """
-    known = unreadable | catalog.products.keys()
+    known = catalog.products.keys() | {product.code for product in unreadable}
     for product in catalog:
         yield from _mentions(product, known)
         yield from _cardinalities(product)
@@ -37,7 +38,8 @@ def check(catalog: Catalog, *, unreadable: frozenset[str]) -> Iterator[Violation
     for product, child in closing:
         message = f"It includes {child.code}, which includes it."
         yield broken("CYCLE", "B08", product.code, "components", message)
-    above = _services_above(catalog, order)
+    spared = {component.product for product in unreadable for component in product.components}
+    above = _services_above(catalog, order, spared)
     charges = {charge.product for product in catalog for charge in product.service_charges}
     for product in catalog:
         yield from _billing_service_type(catalog, product, above[product.code])
@@ -45,7 +47,7 @@ def check(catalog: Catalog, *, unreadable: frozenset[str]) -> Iterator[Violation
             yield from _held_by_a_service(product, above[product.code])
 
 
-def _mentions(product: Product, known: frozenset[str]) -> Iterator[Violation]:
+def _mentions(product: Product, known: AbstractSet[str]) -> Iterator[Violation]:
     """Every product named is in the document (2.1)."""
     for component in product.components:
         if component.product not in known:
@@ -87,7 +89,7 @@ def _children(catalog: Catalog, product: Product) -> Iterator[Violation]:
             yield broken("EVENT_CHILD", "B05", product.code, "components", message)
 
 
-def _service_charges(catalog: Catalog, product: Product, known: frozenset[str]) -> Iterator[Violation]:
+def _service_charges(catalog: Catalog, product: Product, known: AbstractSet[str]) -> Iterator[Violation]:
     """A change of a service costs one Item at most (B26)."""
     if product.service_charges and not product.is_service:
         message = "Only a service bundle or simple service bundle has service charges."
@@ -134,16 +136,27 @@ def _included(catalog: Catalog, product: Product) -> Iterator[Product]:
     return (child for component in product.components if (child := catalog.get(component.product)))
 
 
-def _services_above(catalog: Catalog, order: list[Product]) -> Mapping[str, Services]:
-    """For each product the nearest services of all its places."""
-    above: dict[str, Services] = {code: {} if parents else {None: None} for code, parents in catalog.parents.items()}
+def _services_above(catalog: Catalog, order: list[Product], spared: set[str]) -> Mapping[str, Services]:
+    """For each product the nearest services of all its places; what closes a cycle is no place.
+
+    Those ``spared`` have a place of which nothing is known.
+    """
+    above: dict[str, Services] = {}
+    received: dict[str, Services] = {}
     for product in order:
-        passed: Services = above[product.code]
-        if product.is_service:
+        passed: Services = received.get(product.code, {} if product.code in spared else {None: None})
+        above[product.code] = passed
+        if _meant_as_service(product):
             passed = {product.billing_service_type or "": product}
         for child in _included(catalog, product):
-            above[child.code] = {**passed, **above[child.code]}
+            if child.code not in above:
+                received[child.code] = {**passed, **received.get(child.code, {})}
     return above
+
+
+def _meant_as_service(product: Product) -> bool:
+    """A flagged subscription is taken for the service it was meant to be: a wrong flag breaks a rule of its own."""
+    return product.is_service or (product.billing_type is BillingType.SUBSCRIPTION and product.service_instance)
 
 
 def _billing_service_type(catalog: Catalog, product: Product, above: Services) -> Iterator[Violation]:
@@ -152,13 +165,12 @@ def _billing_service_type(catalog: Catalog, product: Product, above: Services) -
     Nested services have their own; an Event may leave it out; what is no billing service type breaks another rule.
     """
     own = product.billing_service_type
-    compared = product.kind is Kind.BILLING_COMPONENT or (product.kind is Kind.EVENT and own is not None)
-    if not compared or (own is not None and not is_billing_service_type(own)):
+    if not _is_component(product) or (own is None and product.kind is Kind.EVENT) or not _comparable(own):
         return
     rule = "B09" if catalog.is_customizable(product) else "B06"
     for service in filter(None, above.values()):
         expected = service.billing_service_type
-        if expected is not None and is_billing_service_type(expected) and own != expected:
+        if expected is not None and _comparable(expected) and own != expected:
             message = f"It is not that of {service.code}, the nearest service above."
             yield broken("BST_MISMATCH", rule, product.code, "billing_service_type", message)
 
@@ -169,9 +181,15 @@ def _held_by_a_service(product: Product, above: Services) -> Iterator[Violation]
     A draft may still wait for its place.
     """
     own = product.billing_service_type
-    comparable = own is None or is_billing_service_type(own)
-    if None not in above or product.kind is not Kind.BILLING_COMPONENT or product.lifecycle is not Lifecycle.ACTIVE:
-        return
-    if comparable and own != ACCOUNT_LEVEL:
+    billed = _is_component(product) and product.kind is not Kind.EVENT and product.lifecycle is Lifecycle.ACTIVE
+    if None in above and billed and own != ACCOUNT_LEVEL and _comparable(own):
         message = "In one of its places no service stands above it, and it is not billed to the account."
         yield broken("NO_SERVICE", "Q22", product.code, "billing_service_type", message)
+
+
+def _is_component(product: Product) -> bool:
+    return product.kind in (Kind.BILLING_COMPONENT, Kind.EVENT) and not _meant_as_service(product)
+
+
+def _comparable(billing_service_type: str | None) -> bool:
+    return billing_service_type is None or is_billing_service_type(billing_service_type)

@@ -70,12 +70,11 @@ class Proposal:
 def check(proposal: Proposal) -> Verdict:
     """Apply every rule; a document without violations may be published as it is."""
     document, catalog = proposal.document, proposal.catalog
-    unreadable = frozenset(x.product for x in document.unreadable if x.product)
     violations = [
-        *document.unreadable,
+        *_billing_types(document),
         *_duplicates(document),
         *(x for product in document.products for rule in _ALONE for x in rule(product)),
-        *placement.check(catalog, unreadable=unreadable),
+        *placement.check(catalog, unreadable=document.unreadable),
         *_history(proposal, catalog),
     ]
     return Verdict(violations=tuple(violations), warnings=tuple(catalog_lint.check(catalog)))
@@ -112,8 +111,15 @@ def known_kinds(products: Iterable[Product], previous: Catalog | None) -> dict[s
     return known
 
 
+def _billing_types(document: ReadDocument) -> Iterator[Violation]:
+    """A billing type is one of those known, or absent (B04)."""
+    message = f"Expected one of {', '.join(BillingType)}, or none for a non-billing product."
+    for product in document.unreadable:
+        yield broken("BILLING_TYPE", "B04", product.code, "billing_type", message)
+
+
 def _duplicates(document: ReadDocument) -> Iterator[Violation]:
-    codes = Counter([p.code for p in document.products] + [x.product for x in document.unreadable if x.product])
+    codes = Counter(product.code for product in (*document.products, *document.unreadable))
     for code, times in codes.items():
         if times > 1:
             yield broken("DUPLICATE_CODE", "2.1", code, "code", "Another product of the document has the same code.")
