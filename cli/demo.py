@@ -45,6 +45,7 @@ def demo(*, stay: Stay = False, as_json: Json = False) -> None:
     for name in [x for x in os.environ if x.startswith("ORDERLOOM_")]:
         del os.environ[name]  # a fresh system, whatever is set up for others
     try:
+        _examples()
         with tempfile.TemporaryDirectory(prefix="orderloom-demo-") as folder:
             finished = asyncio.run(_run(Path(folder), stay=stay, as_json=as_json))
     except (Unexpected, postgres.CannotRun, process.NotReady, httpx.HTTPError) as problem:

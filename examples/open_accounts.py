@@ -1,18 +1,19 @@
-"""Open the accounts of a file over HTTP: `python examples/open_accounts.py examples/accounts.json [API]`."""
+"""Open the accounts of a file over HTTP; ORDERLOOM_API names the API."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import httpx
 
-from cli.whereabouts import running_api
+API = os.environ.get("ORDERLOOM_API", "http://127.0.0.1:8000")
 
 
-def main(file: str, api: str | None = None) -> None:
+def main(file: str) -> None:
     """Open every account, then every billing profile; run twice, it opens nothing twice."""
     customers = json.loads(Path(file).read_text())
-    with httpx.Client(base_url=api or running_api() or "http://127.0.0.1:8000") as http:
+    with httpx.Client(base_url=API) as http:
         for account in customers["accounts"]:
             opened(http, "/v1/accounts", account)
         for profile in customers["billing_profiles"]:
@@ -27,4 +28,4 @@ def opened(http: httpx.Client, path: str, body: dict[str, str | None]) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -133,7 +133,8 @@ def prepare(shell: Shell) -> None:
         if program == "orderloom":
             shell.run(*(str(ROOT / word) if word.startswith("examples/") else word for word in words))
         else:
-            subprocess.run([sys.executable, *words], cwd=ROOT, env=shell.program_environment, check=True)  # noqa: S603
+            environment = shell.program_environment | {"ORDERLOOM_API": shell.found["api"]}
+            subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, check=True)  # noqa: S603
 
 
 def test_a_catalog_is_published_and_its_version_is_told(shell: Shell):
