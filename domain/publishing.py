@@ -64,7 +64,10 @@ class Proposal:
     @property
     def catalog(self) -> Catalog:
         """The readable products; of products with the same code the first."""
-        return Catalog(0, {p.code: p for p in reversed(self.document.products)})
+        first: dict[str, Product] = {}
+        for product in self.document.products:
+            first.setdefault(product.code, product)
+        return Catalog(0, first)
 
 
 def check(proposal: Proposal) -> Verdict:
