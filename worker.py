@@ -44,6 +44,7 @@ PASSED_THROUGH = (
     "activities",
     "domain",
     "structlog",
+    "workflows.bugs",
     "workflows.details",
     "workflows.messages",
     "workflows.payloads",

@@ -32,9 +32,10 @@ _FINAL_EFFECTS = frozenset(
 )
 
 
-def decisions(item: PlanItem, settled: Iterable[PlanItem]) -> tuple[Decision, ...]:
+def decisions(item: PlanItem, settled: Iterable[PlanItem], *, in_doubt: bool = False) -> tuple[Decision, ...]:
     """What may be decided about a step; ``settled`` are the steps of its bundle that are done.
 
+    ``in_doubt``: it may have happened; then a bundle is not given up for a step that could not be taken back.
     Billing is never skipped, for what runs would not be billed (2.4). A bundle is given up only while everything done
     for it can be undone: after a successful activation billing is retried, never rolled back (5.5).
     """
@@ -43,7 +44,7 @@ def decisions(item: PlanItem, settled: Iterable[PlanItem]) -> tuple[Decision, ..
         allowed.append(Decision.RETRY_WITH)
     if item.function in _SKIPPED:
         allowed.append(Decision.SKIP)
-    done = {x.function for x in settled}
+    done = {x.function for x in settled} | ({item.function} if in_doubt else set())
     billing_closes = item.function in (Function.FULFILL_BILLING, Function.PURCHASE, Function.ASSET)
     if not done & _FINAL_EFFECTS and not (billing_closes and Function.PROVISION in done):
         allowed.append(Decision.ABORT)

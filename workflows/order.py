@@ -70,11 +70,14 @@ class OrderWorkflow:
     async def _carry_out(self) -> None:
         """Send what can be sent, as soon as it can be, until nothing is left: independent branches go side by side."""
         while True:
-            for batch in self._progress.ready()[: SIDE_BY_SIDE - len(self._sending)]:
+            ready, given_up = self._progress.ready(), self._progress.to_give_up()
+            await self._hold_or_resume(idle=not (ready or given_up or self._sending))
+            for root in given_up:
+                self._start(self._undo(root), among=self._sending)
+            for batch in ready[: max(0, SIDE_BY_SIDE - len(self._sending))]:
                 self._start(self._send(batch), among=self._sending)
             if not self._sending and not self._waiting:
                 break
-            await self._hold_or_resume()
             done, _ = await workflow.wait([*self._sending, *self._waiting], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 (self._sending if task in self._sending else self._waiting).remove(task)
@@ -189,9 +192,7 @@ class OrderWorkflow:
                 step.state, step.at = StepState.SKIPPED, workflow.now()
             case Decision.ABORT:
                 step.state, step.resent = StepState.PENDING, True
-                if step.item.root not in self._progress.given_up:
-                    self._progress.given_up.add(step.item.root)
-                    self._start(self._undo(step.item.root), among=self._sending)
+                self._progress.given_up.setdefault(step.item.root, False)
 
     async def _undo(self, root: str) -> None:
         """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
@@ -207,9 +208,9 @@ class OrderWorkflow:
         ended = await self._record("end_root", end, Ended)
         self._progress.state = ended.order_state or self._progress.state
 
-    async def _hold_or_resume(self) -> None:
-        """The order is held when all that is left waits for a person (2.3)."""
-        held = bool(self._waiting) and not self._sending
+    async def _hold_or_resume(self, *, idle: bool) -> None:
+        """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on."""
+        held = idle and bool(self._waiting)
         if held != (self._progress.state is State.HELD):
             await self._become(State.HELD if held else State.IN_PROGRESS, reason=None)
 

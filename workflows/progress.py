@@ -9,6 +9,10 @@ from domain.fallout import TYPE, decisions
 from domain.order import State
 from domain.plan import SETTLED, Function, Plan, PlanItem, StepState
 from domain.progress import Fallout, OrderRef, Resolution
+from workflows.bugs import BUGS
+
+CERTAIN = ("Unacceptable", *BUGS)
+"""The errors after which nothing has happened: the step never left us, or the neighbour could not take it."""
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
 
@@ -53,8 +57,8 @@ class OrderProgress:
     """The first lines by id, as operators are shown them."""
     steps: dict[str, StepProgress] = field(default_factory=dict)
     undecided: dict[str, Undecided] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
-    """The root bundles that a person has given up."""
+    given_up: dict[str, bool] = field(default_factory=dict)
+    """The root bundles that a person has given up, and whether undoing them has begun."""
     trouble: tuple[str, str] | None = None
     """The step that is tried again by itself, and what it said last."""
     fallout_count: int = 0
@@ -122,10 +126,16 @@ class OrderProgress:
             type=TYPE[item.function.system],
             code=code,
             message=message[:500],
-            decisions=tuple(decisions(item, done)),
+            decisions=tuple(decisions(item, done, in_doubt=not refused and code not in CERTAIN)),
         )
         self.undecided[id] = undecided = Undecided(fallout, refused)
         return undecided
+
+    def to_give_up(self) -> list[str]:
+        """The bundles given up since this was asked last."""
+        new = [root for root, begun in self.given_up.items() if not begun]
+        self.given_up |= dict.fromkeys(new, True)
+        return new
 
     def is_busy(self, root: str) -> bool:
         """Whether anything of a bundle is under way or waits for a person."""

@@ -20,24 +20,10 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
+from workflows.bugs import BUGS
 from workflows.messages import Patience
 
 Result = TypeVar("Result")
-
-BUGS = (
-    "AssertionError",
-    "AttributeError",
-    "DataError",
-    "IndexError",
-    "IntegrityError",
-    "KeyError",
-    "NotImplementedError",
-    "ProgrammingError",
-    "TypeError",
-    "ValidationError",
-    "ValueError",
-)
-"""Error types that no repetition mends: a person is asked at once."""
 
 
 async def quickly(activity: str, argument: object, *, result: type[Result], patience: Patience, summary: str) -> Result:

@@ -63,3 +63,13 @@ def test_the_last_correction_of_a_field_counts() -> None:
 def test_money_and_nonsense_cannot_be_corrected(given: dict[str, str | int], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         correction(given, line="1")
+
+
+@pytest.mark.parametrize("function", [Function.DELIVER, Function.FULFILL_BILLING, Function.PURCHASE])
+def test_a_bundle_is_not_given_up_while_something_irreversible_may_have_happened(function: Function) -> None:
+    assert Decision.ABORT not in decisions(step(function), [], in_doubt=True)
+    assert Decision.ABORT in decisions(step(function), [], in_doubt=False)
+
+
+def test_a_bundle_can_be_given_up_while_something_that_can_be_undone_may_have_happened() -> None:
+    assert Decision.ABORT in decisions(step(Function.INITIATE_BILLING), [], in_doubt=True)

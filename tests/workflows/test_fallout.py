@@ -221,3 +221,30 @@ async def test_what_nonsense_a_signal_carries_is_ignored(shop: Shop) -> None:
         await handle.execute_update("resolve", Resolution(fallout="0-0", decision="retry", actor="a", reason="b"))
     await shop.decide(fallout, "retry")
     await handle.result()
+
+
+async def test_a_bundle_is_not_given_up_while_billing_may_have_charged_for_it(shop: Shop) -> None:
+    shop.billing.switches.set("purchase", Switch(mode=Mode.LOSE_ANSWER))
+    shop.billing.switches.set("query", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(line("WIRELESS", line("PHONE"))))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert (fallout["step"], fallout["decisions"]) == ("purchase:1.1", ["retry"])
+    shop.billing.switches.clear("purchase")
+    shop.billing.switches.clear("query")
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    assert shop.one("SELECT count(*) FROM billing.purchases") == 1
+
+
+async def test_an_order_resumes_before_it_ends(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE))
+    handle = await shop.start(order(WIRELESS, INTERNET))
+    identity = handle.id.removeprefix("order-")
+    await shop.until(lambda: shop.one("SELECT count(*) FROM orderloom.fallouts WHERE state = 'open'") == 2)
+    for fallout in shop.rows("SELECT * FROM orderloom.fallouts"):
+        await shop.decide(fallout, "abort")
+    await handle.result()
+    events = shop.rows("SELECT type FROM orderloom.order_events WHERE order_id = :o ORDER BY seq", o=identity)
+    states = [x["type"] for x in events if x["type"] in ("held", "inProgress", "failed")]
+    assert states[:3] == ["inProgress", "held", "inProgress"]
+    assert states[-2:] == ["inProgress", "failed"]
