@@ -38,7 +38,7 @@ _Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most."
 _Cursor = Annotated[str, Query(max_length=300, pattern=r"^[A-Za-z0-9_=-]*$", description="The previous page's.")]
 
 
-def _page(limit: _Limit = 50, cursor: _Cursor = "") -> Page:
+async def _page(limit: _Limit = 50, cursor: _Cursor = "") -> Page:
     if not cursor:
         return Page(limit=limit)
     try:

@@ -1,6 +1,7 @@
 """Around every request: an id for the logs, a bound for the body, headers for browsers, an answer to any fault."""
 
 import time
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -74,7 +75,8 @@ class _Request:
 
     def _log(self) -> None:
         route: Any = self._scope.get("route")
-        log.info(
+        said = log.debug if (self._status or 500) < HTTPStatus.BAD_REQUEST else log.info
+        said(
             "request",
             method=self._scope["method"],
             route=getattr(route, "path", None),

@@ -35,7 +35,7 @@ class House:
         return f"{self.temporal_ui_url}/namespaces/{self.temporal.namespace}/workflows/{workflow_id}{run}"
 
 
-def _house(request: Request) -> House:
+async def _house(request: Request) -> House:
     return cast("House", request.app.state.house)
 
 

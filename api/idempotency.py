@@ -25,7 +25,7 @@ _Header = Annotated[
 ]
 
 
-def _given(idempotency_key: _Header = None) -> str | None:
+async def _given(idempotency_key: _Header = None) -> str | None:
     return idempotency_key
 
 

@@ -4,16 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from api.errors import violation_body
-from domain.billing import service_order
+from domain.billing import purchased
 from domain.decomposition import Decomposed, decompose
 from domain.inventory import demands
 from domain.order import OrderLine
 from domain.plan import Function, Plan, PlanItem
 from domain.validation import validate
 from models.submissions import Known
-
-_PREVIEW = "00000000-0000-0000-0000-000000000000"
-"""Stands for the order's id, which a preview has none of."""
 
 
 def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
@@ -84,14 +81,17 @@ def _calls(decomposed: Decomposed, item: PlanItem) -> Iterator[dict[str, Any]]:
 
 
 def _call(decomposed: Decomposed, item: PlanItem, lines: tuple[OrderLine, ...], *, items_too: bool) -> dict[str, Any]:
-    order = service_order(decomposed, _PREVIEW, lines, items_too=items_too)
+    head = lines[0]
     return {
         "step": item.id,
         "operation": item.function,
-        "line": order.line,
-        "account": order.account or None,
-        "service_instance": order.billing_service_type is not None,
-        "purchases": [{"line": x.line, "product": x.product, "quantity": x.quantity} for x in order.purchases],
+        "line": head.id,
+        "account": head.billing_account,
+        "service_instance": decomposed.product(head).is_service,
+        "purchases": [
+            {"line": x.id, "product": x.product, "quantity": x.quantity}
+            for x in purchased(decomposed, lines, items_too=items_too)
+        ],
     }
 
 

@@ -16,6 +16,8 @@ from models.submissions import Submitted
 from workflows.messages import OrderRun
 from workflows.start import start_order
 
+AT_ONCE = 8
+"""A burst of orders does not become a burst of starts: those who submit are not made to wait for them."""
 BATCH = 50
 WAITING_AT_MOST = 1_000
 """Orders beyond these are left to the sweep: a long outage of Temporal does not fill the memory."""
@@ -32,6 +34,7 @@ class Starter:
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._new: asyncio.Queue[Submitted] = asyncio.Queue()
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     def offer(self, submitted: Submitted) -> None:
         """An order that was just stored; may be called from any thread, and returns at once."""
@@ -89,13 +92,14 @@ class Starter:
             title=_title([x.product for x in order.roots]),
             requested_start=order.requested_start,
         )
-        return await start_order(
-            self._house.temporal,
-            run,
-            task_queue=self._house.task_queue,
-            now=datetime.now(UTC),
-            due=order.requested_completion or order.requested_start,
-        )
+        async with self._at_once:
+            return await start_order(
+                self._house.temporal,
+                run,
+                task_queue=self._house.task_queue,
+                now=datetime.now(UTC),
+                due=order.requested_completion or order.requested_start,
+            )
 
 
 def _title(products: Sequence[str]) -> str:

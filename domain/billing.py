@@ -134,8 +134,7 @@ def service_order(
 ) -> ServiceOrder:
     """What one billing call carries for a service (or a line billed alone) and the lines billed with it.
 
-    The bundle itself purchases nothing; a simple service bundle is both instance and product (B35, B45); Items are
-    charged only at the end, when ``items_too``. A non-billing line or an Event is never in it (B14, B37).
+    A non-billing line or an Event is never in it (B14, B37).
     """
     head = lines[0]
     product = decomposed.product(head)
@@ -148,13 +147,20 @@ def service_order(
         billing_service_type=product.billing_service_type if product.is_service else None,
         service_id=head.service_id,
         purchases=tuple(
-            _purchase(decomposed, order_id, x)
-            for x in lines
-            if decomposed.product(x).billing_type is not BillingType.SERVICE_BUNDLE
-            and (items_too or decomposed.product(x).billing_type is not BillingType.ITEM)
+            _purchase(decomposed, order_id, x) for x in purchased(decomposed, lines, items_too=items_too)
         ),
         holder=asset_id(order_id, holder) if holder and product.billing_service_type != ACCOUNT_LEVEL else None,
     )
+
+
+def purchased(decomposed: Decomposed, lines: tuple[OrderLine, ...], *, items_too: bool) -> tuple[OrderLine, ...]:
+    """The lines that a call purchases.
+
+    The bundle itself purchases nothing; a simple service bundle is both instance and product (B35, B45); Items are
+    charged only at the end, when ``items_too``.
+    """
+    never = {BillingType.SERVICE_BUNDLE} if items_too else {BillingType.SERVICE_BUNDLE, BillingType.ITEM}
+    return tuple(x for x in lines if decomposed.product(x).billing_type not in never)
 
 
 def _purchase(decomposed: Decomposed, order_id: str, line: OrderLine) -> PurchaseOrder:

@@ -164,7 +164,10 @@ def asset_id(order_id: str, line: OrderLine) -> str:
 
     It stays the same through revisions of the order, because lines keep their ids (2.1).
     """
-    return line.asset or str(uuid5(uuid5(NAMESPACE_OID, "orderloom.asset"), f"{UUID(order_id)}/{line.id}"))
+    return line.asset or str(uuid5(_ASSETS, f"{UUID(order_id)}/{line.id}"))
+
+
+_ASSETS = uuid5(NAMESPACE_OID, "orderloom.asset")
 
 
 def key(order_id: str, subject: str, operation: str, generation: int) -> str:

@@ -1,11 +1,14 @@
 """What the rules need to know of the accounts, profiles and assets that an order mentions, in one question."""
 
-from sqlalchemy import Connection, text
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
 
 from domain.asset import AssetStatus
 from domain.validation import AccountFact, AssetFact, Facts, Lookups
 
-_FACTS = text("""
+FACTS = """
     SELECT 'account' AS kind, id, NULL AS product, NULL AS account, NULL AS status,
            billing_synced_at IS NOT NULL AS synced
       FROM orderloom.accounts WHERE id = ANY(:accounts)
@@ -14,21 +17,35 @@ _FACTS = text("""
     UNION ALL
     SELECT 'asset', CAST(id AS text), product, account, status, NULL
       FROM orderloom.assets WHERE id = ANY(CAST(:assets AS uuid[]))
-""")
+"""
+"""Rows of kind, id, product, account, status and synced; takes :func:`asked`, and more rows by ``UNION ALL``."""
+
+_FACTS = text(FACTS)
 
 
 def facts(connection: Connection, lookups: Lookups) -> Facts:
     """What is known of those ids; what does not exist is absent."""
+    return gathered(connection.execute(_FACTS, asked(lookups)))
+
+
+def asked(lookups: Lookups) -> dict[str, list[str]]:
+    """The parameters of the question."""
+    return {"accounts": [*lookups.accounts], "profiles": [*lookups.profiles], "assets": [*lookups.assets]}
+
+
+def gathered(rows: Iterable[Row[Any]]) -> Facts:
+    """The facts that the rows tell; rows of other kinds are passed over."""
     accounts: dict[str, AccountFact] = {}
     profiles: dict[str, str] = {}
     assets: dict[str, AssetFact] = {}
-    asked = {"accounts": [*lookups.accounts], "profiles": [*lookups.profiles], "assets": [*lookups.assets]}
-    for row in connection.execute(_FACTS, asked):
+    for row in rows:
         match row.kind:
             case "account":
                 accounts[row.id] = AccountFact(synced=row.synced)
             case "profile":
                 profiles[row.id] = row.account
-            case _:
+            case "asset":
                 assets[row.id] = AssetFact(product=row.product, account=row.account, status=AssetStatus(row.status))
+            case _:
+                pass
     return Facts(accounts=accounts, profiles=profiles, assets=assets)

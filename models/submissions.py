@@ -19,7 +19,7 @@ from domain.order import Order, asset_id
 from domain.validation import Facts, lookups
 from domain.violation import Violation
 from models import catalogs
-from models.facts import facts
+from models.facts import FACTS, asked, gathered
 
 ORDER = TypeAdapter(Order)
 ACTOR = "api"
@@ -82,13 +82,16 @@ class Known:
 _SUBMITTED = """
     SELECT CAST(id AS text) AS id, number, document, catalog_version, submitted_at FROM orderloom.orders
 """
-_BEFORE = text("""
-    SELECT (SELECT max(version) FROM orderloom.catalog_versions) AS current, k.fingerprint, k.location, k.body,
-           CAST(o.id AS text) AS id, o.number, o.document, o.catalog_version, o.submitted_at
-      FROM (SELECT) AS nothing
-      LEFT JOIN orderloom.idempotency_keys AS k ON k.route = :route AND k.key = :key
-      LEFT JOIN orderloom.orders AS o ON o.account = :account AND o.external_id = :external_id
-""")
+_KNOWN = text(f"""
+    {FACTS}
+    UNION ALL
+    SELECT 'catalog', CAST(max(version) AS text), NULL, NULL, NULL, NULL FROM orderloom.catalog_versions
+    UNION ALL
+    SELECT 'order', CAST(id AS text), NULL, NULL, NULL, NULL
+      FROM orderloom.orders WHERE account = :account AND external_id = :external_id
+    UNION ALL
+    SELECT 'key', key, NULL, NULL, NULL, NULL FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
+""")  # noqa: S608 - built from constants
 _BY_ID = text(f"{_SUBMITTED} WHERE id = CAST(:id AS uuid)")
 _REMEMBERED = text("""
     SELECT fingerprint, location, body FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
@@ -173,22 +176,27 @@ _REFUSED = text("""
 
 def known(engine: Engine, order: Order, key: Key | None) -> Known:
     """All that deciding about an order needs."""
-    asked = {"account": order.account, "external_id": order.external_id, **_asked(key)}
+    question = {
+        **asked(lookups(order)),
+        "account": order.account,
+        "external_id": order.external_id,
+        **_name(key),
+    }
     with _autocommit(engine) as connection:
-        found = facts(connection, lookups(order))
-        row = connection.execute(_BEFORE, asked).one()
+        rows = connection.execute(_KNOWN, question).all()
+    others = {row.kind: row.id for row in rows}
     return Known(
-        facts=found,
-        catalog=catalogs.load(engine, row.current) if row.current else Catalog(0),
-        earlier=_as_submitted(row) if row.id else None,
-        remembered=_as_remembered(row) if row.fingerprint else None,
+        facts=gathered(rows),
+        catalog=catalogs.load(engine, int(others["catalog"])) if others["catalog"] else Catalog(0),
+        earlier=submitted(engine, others["order"]) if "order" in others else None,
+        remembered=remembered(engine, key) if key and "key" in others else None,
     )
 
 
 def remembered(engine: Engine, key: Key) -> Remembered | None:
     """The answer given under a key before, if any."""
     with _autocommit(engine) as connection:
-        row = connection.execute(_REMEMBERED, _asked(key)).first()
+        row = connection.execute(_REMEMBERED, _name(key)).first()
     return _as_remembered(row) if row else None
 
 
@@ -287,13 +295,13 @@ def _as_remembered(row: Row[Any]) -> Remembered:
     return Remembered(fingerprint=row.fingerprint, location=row.location, body=row.body)
 
 
-def _asked(key: Key | None) -> dict[str, str | None]:
+def _name(key: Key | None) -> dict[str, str | None]:
     return {"route": key.route if key else None, "key": key.key if key else None}
 
 
 def _remembering(key: Key | None, *, status: int, location: str, answer: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
-        **_asked(key),
+        **_name(key),
         "fingerprint": key.fingerprint if key else None,
         "status": status,
         "location": location,
