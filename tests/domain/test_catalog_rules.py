@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -145,6 +145,14 @@ def _case(rows: tuple[str, ...], products: Iterable[Product], expected: Found, *
     return pytest.param(tuple(products), expected, id=id, marks=[pytest.mark.req(*rows)] if rows else [])
 
 
+SENSELESS_BOUNDS: list[dict[str, Any]] = [
+    {"min": 2, "max": 1},
+    {"min": -1},
+    {"max": -1},
+    {"default": 2},
+    {"default": -1},
+    {"min": 2, "max": 3, "default": 1},
+]
 BROKEN = [
     _case(("B06",), changed(WIRELESS, "FEE", billing_service_type=IP),
           ("BST_MISMATCH", "B06", "FEE", "billing_service_type"), id="a simple product of another type"),
@@ -211,8 +219,7 @@ BROKEN = [
     *(
         _case((), (unbilled("OFFER", Component(product="CASE", **bounds)), unbilled("CASE")),
               ("CARDINALITY", "2.1", "OFFER", "components"), id=f"bounds {bounds}")
-        for bounds in cast("list[dict[str, Any]]", [{"min": 2, "max": 1}, {"min": -1}, {"max": -1}, {"default": 2}, {"default": -1},
-                       {"min": 2, "max": 3, "default": 1}])
+        for bounds in SENSELESS_BOUNDS
     ),
     _case((), changed(WIRELESS, "CASE", sku="CASE-1"),
           ("DELIVERY", "2.7", "CASE", "sku"), id="stock of what is not physical"),
