@@ -13,14 +13,13 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-# from workflows.catalog_sync import CatalogSync
 from activities.billing import BillingActivities
+from activities.catalog import CatalogActivities
 from activities.inventory import InventoryActivities
 from activities.neighbours import Billing, Inventory, Provisioning
 from activities.provisioning import ProvisioningActivities
 from activities.records import RecordActivities
 
-# from activities.catalog import CatalogActivities
 # from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 
@@ -30,13 +29,15 @@ from adapters.inventory.embedded import EmbeddedInventory
 # from adapters.provisioning.client import ProvisioningClient
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.propagation import STATE_ONLY, PropagatedFields
+from models.catalogs import PostgresCatalogs
 from models.database import connect
 from models.records import PostgresRecords
 from settings import Neighbours, Settings, WorkflowSandbox
+from workflows.catalog_sync import CatalogSync
 from workflows.order import OrderWorkflow
 from workflows.payloads import DATA_CONVERTER
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow,)
+WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync)
 GRACE = timedelta(seconds=10)
 """How long running activities may finish when the worker is asked to stop."""
 
@@ -137,8 +138,9 @@ def activities(
     provisioning = ProvisioningActivities(joined.provisioning, records, clock)
     billing = BillingActivities(joined.billing, records, records, clock)
     own = RecordActivities(records, clock, propagated)
+    catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), clock)
 
-    found = [getattr(x, name) for x in (inventory, provisioning, billing, own) for name in dir(x)]
+    found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog) for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 
 
