@@ -74,7 +74,9 @@ async def _run(data: Path, *, stay: bool, as_json: bool) -> bool:
 
     with contextlib.redirect_stdout(sys.stderr if as_json else printed):
         story.chapter("PostgreSQL, Temporal, a worker and the API are being started, on fresh data")
-        await house.run(Plan(data=data, api_port=0), work=work)
+        finished = await house.run(Plan(data=data, api_port=0), work=work)
+        if finished:
+            story.chapter("Everything is stopped again")
     return "seconds" in story.result
 
 
