@@ -25,22 +25,40 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """The products of a document; those ``unreadable`` have a billing type nobody knows, and are read without one."""
+    """The products of a document, as far as they can be read.
+
+    Those ``unreadable`` have a billing type nobody knows, and are read without one. ``mispriced`` are the codes of
+    products whose price is no amount of its currency; they are read without it.
+    """
 
     products: tuple[Product, ...]
     unreadable: tuple[Product, ...] = ()
+    mispriced: tuple[str, ...] = ()
 
 
 def read_all(entries: Iterable[Mapping[str, Any]]) -> ReadDocument:
     """Read the products of a document whose shape has been checked."""
     products: list[Product] = []
     unreadable: list[Product] = []
+    mispriced: list[str] = []
     for entry in entries:
         named = entry.get("billing_type")
         billing_type = billing_type_named(named) if named is not None else None
-        known = named is None or billing_type is not None
-        (products if known else unreadable).append(read({**entry, "billing_type": billing_type}))
-    return ReadDocument(tuple(products), tuple(unreadable))
+        price = entry.get("price")
+        if price is not None and not _is_amount(price):
+            mispriced.append(entry["code"])
+            price = None
+        product = read({**entry, "billing_type": billing_type, "price": price})
+        (products if named is None or billing_type else unreadable).append(product)
+    return ReadDocument(tuple(products), tuple(unreadable), tuple(mispriced))
+
+
+def _is_amount(price: Mapping[str, str]) -> bool:
+    try:
+        Money.parse(price["amount"], price["currency"])
+    except ValueError:
+        return False
+    return True
 
 
 def billing_type_named(name: str) -> BillingType | None:

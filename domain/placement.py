@@ -36,7 +36,8 @@ def check(catalog: Catalog, *, unreadable: Sequence[Product]) -> Iterator[Violat
         yield from _service_charges(catalog, product, known)
     order, closing = _walk(catalog)
     for product, child in closing:
-        message = f"It includes {child.code}, which includes it."
+        number = [component.product for component in product.components].index(child.code) + 1
+        message = f"Component {number} is the product itself, or includes it."
         yield broken("CYCLE", "B08", product.code, "components", message)
     spared = {component.product for product in unreadable for component in product.components}
     above = _services_above(catalog, order, spared)
@@ -49,25 +50,25 @@ def check(catalog: Catalog, *, unreadable: Sequence[Product]) -> Iterator[Violat
 
 def _mentions(product: Product, known: AbstractSet[str]) -> Iterator[Violation]:
     """Every product named is in the document (2.1)."""
-    for component in product.components:
+    for number, component in enumerate(product.components, 1):
         if component.product not in known:
-            message = f"The document has no product {component.product}."
+            message = f"Component {number} is not a product of the document."
             yield broken("UNKNOWN_COMPONENT", "2.1", product.code, "components", message)
-    for code in product.co_delivered_with:
+    for number, code in enumerate(product.co_delivered_with, 1):
         if code not in known or code == product.code:
-            message = f"The document has no other product {code}."
+            message = f"Entry {number} is not another product of the document."
             yield broken("CO_DELIVERY", "F25", product.code, "co_delivered_with", message)
 
 
 def _cardinalities(product: Product) -> Iterator[Violation]:
     """0 ≤ min ≤ max, a default between them, and each component once (2.1)."""
     seen: set[str] = set()
-    for component in product.components:
+    for number, component in enumerate(product.components, 1):
         if not _sensible(component):
-            message = f"For {component.product}, expected 0 ≤ min ≤ max and a default between min and max."
+            message = f"Component {number}: expected 0 ≤ min ≤ max, and a default between min and max."
             yield broken("CARDINALITY", "2.1", product.code, "components", message)
         if component.product in seen:
-            message = f"{component.product} is listed twice; give it a higher max instead."
+            message = f"Component {number} is listed before; give it a higher max instead."
             yield broken("DUPLICATE_COMPONENT", "2.1", product.code, "components", message)
         seen.add(component.product)
 
@@ -79,13 +80,13 @@ def _sensible(component: Component) -> bool:
 
 def _children(catalog: Catalog, product: Product) -> Iterator[Violation]:
     """A simple service bundle includes only Events (B31, B41, B63); an Event is a simple product (B05)."""
-    for component in product.components:
+    for number, component in enumerate(product.components, 1):
         child = catalog.get(component.product)
         if child and product.kind is Kind.SIMPLE_SERVICE_BUNDLE and child.kind is not Kind.EVENT:
-            message = f"A simple service bundle includes only Events, and {child.code} is none."
+            message = f"A simple service bundle includes only Events, and component {number} is none."
             yield broken("SSB_CHILD", "B31", product.code, "components", message)
         if child and product.kind is Kind.EVENT and child.code != product.code:
-            message = f"An Event includes nothing, so not {child.code} either."
+            message = f"An Event includes nothing, so component {number} has to go."
             yield broken("EVENT_CHILD", "B05", product.code, "components", message)
 
 
@@ -98,7 +99,7 @@ def _service_charges(catalog: Catalog, product: Product, known: AbstractSet[str]
     for charge in product.service_charges:
         item = catalog.get(charge.product)
         if charge.product not in known:
-            message = f"The document has no product {charge.product}."
+            message = f"The charge for {charge.trigger} is not a product of the document."
         elif item and item.billing_type is not BillingType.ITEM:
             message = f"The charge for {charge.trigger} must be an Item."
         elif charge.trigger in seen:

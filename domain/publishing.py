@@ -74,7 +74,7 @@ def check(proposal: Proposal) -> Verdict:
     """Apply every rule; a document without violations may be published as it is."""
     document, catalog = proposal.document, proposal.catalog
     violations = [
-        *_billing_types(document),
+        *unreadable(document),
         *_duplicates(document),
         *(x for product in document.products for rule in _ALONE for x in rule(product)),
         *placement.check(catalog, unreadable=document.unreadable),
@@ -114,11 +114,13 @@ def known_kinds(products: Iterable[Product], previous: Catalog | None) -> dict[s
     return known
 
 
-def _billing_types(document: ReadDocument) -> Iterator[Violation]:
-    """A billing type is one of those known, or absent (B04)."""
+def unreadable(document: ReadDocument) -> Iterator[Violation]:
+    """A billing type is one of those known, or absent (B04); a price is an amount of its currency."""
     message = f"Expected one of {', '.join(BillingType)}, or none for a non-billing product."
     for product in document.unreadable:
         yield broken("BILLING_TYPE", "B04", product.code, "billing_type", message)
+    for code in document.mispriced:
+        yield broken("PRICE", "2.1", code, "price", "The currency has no such amount.")
 
 
 def _duplicates(document: ReadDocument) -> Iterator[Violation]:

@@ -273,6 +273,13 @@ def test_an_unknown_billing_type_is_the_only_thing_wrong(code: str):
     assert "subscripton" not in found[0].message
 
 
+@pytest.mark.parametrize("amount", [("1.234", "USD"), ("0.5", "JPY"), ("1" * 19, "USD")])
+def test_a_price_is_an_amount_of_its_currency(amount: tuple[str, str]):
+    entry = {"code": "X", "name": "X", "price": dict(zip(("amount", "currency"), amount, strict=True))}
+    found = check(Proposal(document=read_all([entry]))).violations
+    assert [(x.code, x.product, x.field) for x in found] == [("PRICE", "X", "price")]
+
+
 @pytest.mark.req("B06", "B09", "B19", "B31", "B60")
 def test_all_violations_come_back_at_once():
     found = violations(
