@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
+from temporalio.client import RPCTimeoutOrCancelledError
 
 from api import answers, errors
 from api.answers import ThePage, answer, listed
@@ -81,6 +82,9 @@ async def resolution(fallout_id: FalloutId, body: ResolutionIn, house: TheHouse)
         outcome = await resolve(house.temporal, found["order"], decided)
     except NotResolved as refusal:
         raise _refused(refusal.code, found["decisions"]) from None
+    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, or no Temporal at all
+        said = "The run did not answer in time; read the fallout before you decide again."
+        raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
     return answer({"fallout": fallout_id, "order": found["order"], "decision": body.decision, "outcome": outcome})
 
 

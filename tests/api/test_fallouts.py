@@ -1,12 +1,19 @@
 """What needs a person, over HTTP: found, read, decided."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
+from temporalio.client import Client
 
-from tests.api.conftest import Served
+from api.app import create_app
+from tests.api.conftest import Served, house_of, serving
 from tests.api.test_orders import BUNDLE, an_order
+from workflows import start
+from workflows.messages import OrderRun
 
 GOODS = {**BUNDLE, "product": "PHONE-2", "lines": []}
 
@@ -20,6 +27,8 @@ async def stuck(fresh_api: Served) -> tuple[Served, dict[str, Any], dict[str, An
     phone = builders.goods("PHONE-2", billing_service_type="/account")
     api.shop.publish(*builders.WIRELESS, phone)
     order = await api.in_state(await api.submit(an_order(lines=[GOODS])), "held")
+    await api.shop.fallout(order["id"])
+    order = await api.read(f"/v1/orders/{order['id']}")
     (fallout,) = (await api.read(f"/v1/fallouts?order={order['id']}"))["items"]
     return api, order, fallout
 
@@ -106,3 +115,35 @@ async def test_two_decisions_at_once_are_one_decision(stuck: tuple[Served, dict[
 
     assert sorted(x.status_code for x in answers) == [200, 409, 409, 409, 409]
     await api.in_state(order, "completed")
+
+
+async def test_a_decision_that_reaches_no_worker_or_no_temporal_is_answered_so(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]], temporal_client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    api, order, fallout = stuck
+    monkeypatch.setattr("workflows.start.RPC_TIMEOUT", timedelta(seconds=0.5))
+    path = f"/v1/fallouts/{fallout['id']}/resolution"
+    decision = {"decision": "retry", "reason": "Goods have arrived."}
+    await start.start_order(  # a run that nobody works on, under the id of a row that says it waits
+        temporal_client,
+        OrderRun(order=(lost := str(uuid4())), number=1, account="ACME"),
+        task_queue="nobody-polls-this",
+        now=api.shop.now(),
+    )
+    with api.engine.begin() as connection:
+        connection.exec_driver_sql(
+            """
+            INSERT INTO orderloom.orders (id, account, catalog_version, state, priority, document, run_started_at)
+            SELECT %(lost)s, account, 1, state, 4, document, now() FROM orderloom.orders WHERE id = %(order)s
+            """,
+            {"lost": lost, "order": order["id"]},
+        )
+        connection.exec_driver_sql("UPDATE orderloom.fallouts SET order_id = %(lost)s", {"lost": lost})
+
+    no_worker = await api.http.post(path, json=decision)
+    nowhere = await Client.connect("127.0.0.1:1", lazy=True)
+    async with serving(create_app(house_of(api.shop, nowhere))) as url, httpx.AsyncClient(base_url=url) as http:
+        no_temporal = await http.post(path, json=decision, timeout=20)
+
+    assert (no_worker.status_code, no_worker.json()["title"]) == (503, "Try again later")
+    assert (no_temporal.status_code, no_temporal.json()["title"]) == (503, "Try again later")
