@@ -15,11 +15,12 @@ from api.idempotency import GivenKey, key_for, replay
 from api.order_view import acknowledged_body, order_body, summary_body
 from api.preview import preview_body
 from api.schemas import examples
-from api.schemas.orders import OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
+from api.schemas.orders import MAX_LINES, OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
 from api.schemas.shape import Id, Text, Uuid
 from domain.decomposition import Decomposed
 from domain.order import Order, State
 from domain.validation import validate
+from domain.violation import Violation
 from models import catalogs, submissions, views
 from models.submissions import Clash, Key, Known, Submitted
 
@@ -47,7 +48,7 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
     before; another one under the same is refused.
     """
     key = key_for(ROUTE, idempotency_key, body)
-    order = body.order()
+    order = _order(body)
     submitted = _stored(house, order, key)
     if isinstance(submitted, Clash):  # lost a race against the same external id or key: the winner is stored now
         submitted = _stored(house, order, key)
@@ -59,6 +60,15 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
     bind_contextvars(order=stored.id)
     catalog = catalogs.load(house.engine, stored.catalog_version)
     return answer(acknowledged_body(stored, catalog, house), 202, Location=_location(stored.id))
+
+
+def _order(body: OrderIn) -> Order:
+    """The order in the words of the domain; its lines are counted with those below them."""
+    order = body.order()
+    if len(order.lines) > MAX_LINES:
+        message = f"An order has at most {MAX_LINES} lines."
+        raise broken_rules([Violation(code="SIZE", rule="W4", field="lines", message=message)])
+    return order
 
 
 def _stored(house: House, order: Order, key: Key | None) -> tuple[bool, Submitted] | Clash:
@@ -108,7 +118,7 @@ def preview(body: OrderIn, house: TheHouse) -> Response:
 
     Changes nothing, and sends nothing to anybody.
     """
-    order = body.order()
+    order = _order(body)
     known = submissions.known(house.engine, order, None)
     return answer(preview_body(Decomposed(order, known.catalog), known))
 

@@ -6,11 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from api.errors import broken_rules
 from api.schemas.problem import ViolationAnswer
 from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, Uuid, closed
 from domain.order import Action, Order, OrderLine, State, with_defaults
-from domain.violation import Violation
 
 MAX_LINES = 10_000
 
@@ -105,11 +103,7 @@ class OrderIn(Shape):
     def order(self) -> Order:
         """The order in the words of the domain: lines flattened, parents first, blank accounts filled (B23)."""
         header = {name: getattr(self, name) for name in _HEADER}
-        lines = tuple(_flat(self.lines))
-        if len(lines) > MAX_LINES:
-            message = f"An order has at most {MAX_LINES} lines."
-            raise broken_rules([Violation(code="SIZE", rule="W4", field="lines", message=message)])
-        return with_defaults(Order(**header, lines=lines))
+        return with_defaults(Order(**header, lines=tuple(_flat(self.lines))))
 
 
 def _flat(lines: Sequence[LineIn], parent: str | None = None, root: str | None = None) -> Iterator[OrderLine]:

@@ -263,3 +263,13 @@ async def test_an_order_of_two_thousand_lines_is_taken_whole(api: Served):
 
     assert len(order["lines"]) == 2_000
     assert api.shop.one("SELECT count(*) FROM orderloom.order_lines WHERE order_id = :o", o=order["id"]) == 2_000
+
+
+async def test_an_order_of_too_many_lines_is_refused_however_they_are_nested(api: Served):
+    below = [{"id": f"b{n}", "product": "X"} for n in range(5_001)]
+    lines = [{"id": "1", "product": "X", "lines": below}, {"id": "2", "product": "X", "lines": below}]
+
+    answer = await api.http.post("/v1/orders", json=an_order(lines=lines))
+
+    assert answer.status_code == 422
+    assert places(answer.json()["violations"]) == {("SIZE", "W4", None, "lines")}
