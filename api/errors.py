@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
@@ -90,9 +90,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _MEANING = {
     400: "The body is not acceptable JSON.",
+    403: "It may not be done this way.",
     404: "There is no such thing.",
     408: "The body took too long to arrive.",
     409: "It contradicts what is there.",
+    412: "It has changed since it was read.",
     413: "The body is larger than 1 MB.",
     415: "The body is not `application/json`.",
     422: "The request does not have the documented shape, or breaks business rules: all violations at once.",
@@ -110,7 +112,7 @@ def install(app: FastAPI) -> None:
     async def problem(request: Request, error: Exception) -> Response:
         return problem_answer(request.state.id, _as_problem(request, error))
 
-    for kind in (HTTPException, RequestValidationError, OperationalError, NoConnectionFree, RPCError):
+    for kind in (HTTPException, RequestValidationError, DataError, OperationalError, NoConnectionFree, RPCError):
         app.add_exception_handler(kind, problem)
 
 
@@ -125,6 +127,8 @@ def _as_problem(request: Request, error: Exception) -> Problem:
             return Problem(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers)
         case RequestValidationError():
             return _misshapen(error.errors(), _published_names(request.app))
+        case DataError():  # a forged cursor, for one
+            return Problem(422, "Out of bounds", "A value is not of the kind that is compared with.")
         case _:
             log.warning("a neighbour did not answer", error=repr(error))
             return Problem(503, "Try again later", headers={"Retry-After": "1"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -171,3 +172,23 @@ async def test_every_answer_forbids_storing_and_guessing_and_names_its_request(a
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert len(answer.headers["x-request-id"]) == 36
+
+
+@pytest.mark.parametrize("path", ["/v1/orders", "/v1/fallouts", "/v1/accounts/ACME/service-profile"])
+async def test_a_cursor_that_no_page_has_given_is_refused_or_finds_nothing(api: Served, path: str):
+    at = "2000-01-01T00:00:00+00:00"
+    for forged in (
+        [at, "abc"],
+        [at, "1-1"],
+        [at, "x' OR 1=1"],
+        ["xyzzy", "1-1"],
+        [1, 2],
+        {"at": at},
+        [at],
+        "xyzzy",
+        None,
+    ):
+        cursor = urlsafe_b64encode(json.dumps(forged).encode()).decode()
+        answer = await api.http.get(path, params={"cursor": cursor})
+        found_nothing = answer.status_code == 200 and answer.json()["items"] == []
+        assert found_nothing or is_problem(answer), (forged, answer.status_code, answer.text)
