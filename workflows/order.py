@@ -227,12 +227,13 @@ class OrderWorkflow:
         if problem := self._objection(resolution):
             raise ApplicationError(problem[1], type=problem[0], non_retryable=True)
 
-    @workflow.signal(description="Retry a fallout: for batches. The same as the update resolve, without an answer.")
+    @workflow.signal(description="Retry a fallout, or all when none is named: for batches. Like resolve, no answer.")
     def retry(self, resolution: Resolution) -> None:
-        """Retry a fallout if it is still open; anything else is ignored."""
-        wanted = replace(resolution, decision=Decision.RETRY)
-        if self._objection(wanted) is None:
-            self._progress.undecided[wanted.fallout].resolution = wanted
+        """Retry a fallout, or every one when none is named (many orders get the same words); ignored if not open."""
+        for fallout in [resolution.fallout] if resolution.fallout else list(self._progress.undecided):
+            wanted = replace(resolution, fallout=fallout, decision=Decision.RETRY)
+            if self._objection(wanted) is None:
+                self._progress.undecided[fallout].resolution = wanted
 
     def _objection(self, resolution: Resolution) -> tuple[str, str] | None:
         """Why a decision cannot be taken: a stable code and a sentence; ``None`` when it can."""
