@@ -14,6 +14,7 @@ from domain.catalog import Catalog, Kind, Origin, Product
 from domain.catalog_document import digest, read, write
 from domain.order import FINAL
 from domain.publishing import Usage, known_kinds
+from models.database import autocommit
 
 
 class Overtaken(Exception):  # noqa: N818 - a surprise: read the newer version, check again, and publish then
@@ -65,7 +66,7 @@ def publish(engine: Engine, products: Iterable[Product], *, source: str, after: 
 
 def current(engine: Engine) -> Catalog:
     """The newest version; an empty version 0 before anything is published."""
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         version = connection.execute(_NEWEST).scalar_one()
     return load(engine, version) if version else Catalog(0)
 
@@ -73,7 +74,7 @@ def current(engine: Engine) -> Catalog:
 @lru_cache(maxsize=32)
 def load(engine: Engine, version: int) -> Catalog:
     """One version, kept in memory once read: it never changes. ``KeyError`` when there is none of that number."""
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         document = connection.execute(_DOCUMENT, {"version": version}).scalar_one_or_none()
     if document is None:
         raise KeyError(version)
@@ -83,7 +84,7 @@ def load(engine: Engine, version: int) -> Catalog:
 
 def publication(engine: Engine, version: int) -> Publication:
     """When and from what a version was published; ``KeyError`` when there is none of that number."""
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         row = connection.execute(_PUBLICATION, {"version": version}).mappings().one_or_none()
     if row is None:
         raise KeyError(version)
@@ -93,7 +94,7 @@ def publication(engine: Engine, version: int) -> Publication:
 def usages(engine: Engine, product: str) -> Sequence[Usage]:
     """Our open orders and the assets that are not inactive which reference a product (B40, B61, Q9)."""
     parameters = {"product": product, "final": list(FINAL), "inactive": AssetStatus.INACTIVE}
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         rows = connection.execute(_USAGES, parameters)
         return tuple(Usage(system="orderloom", kind=row.kind, id=row.id) for row in rows)
 
@@ -101,13 +102,13 @@ def usages(engine: Engine, product: str) -> Sequence[Usage]:
 def in_use(engine: Engine, products: Collection[str]) -> frozenset[str]:
     """Those of the products that open orders or assets reference."""
     parameters = {"products": list(products), "final": list(FINAL), "inactive": AssetStatus.INACTIVE}
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         return frozenset(connection.execute(_IN_USE, parameters).scalars())
 
 
 def billing_product(engine: Engine, product: str) -> str | None:
     """The billing system's name of a synchronized product; ``None`` for one it does not know (B55)."""
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         return connection.execute(_CROSS_REFERENCE, {"product": product}).scalar_one_or_none()
 
 
@@ -117,10 +118,6 @@ def _insert(connection: Connection, catalog: Catalog, source: str) -> None:
     connection.execute(_INSERT, parameters | {"source": source})
     synchronized = [product.code for product in catalog if product.origin is Origin.BILLING_SYNC]
     connection.execute(_CROSS_REFER, {"products": synchronized})
-
-
-def _autocommit(engine: Engine) -> Connection:
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
 _NEWEST = text("SELECT max(version) FROM orderloom.catalog_versions")

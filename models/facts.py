@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from domain.asset import AssetStatus
 from domain.validation import AccountFact, AssetFact, Facts, Lookups
+from models.prepared import Prepared
 
 FACTS = """
     SELECT 'account' AS kind, id, NULL AS product, NULL AS account, NULL AS status,
@@ -16,16 +17,16 @@ FACTS = """
     SELECT 'profile', id, NULL, account, NULL, NULL FROM orderloom.billing_profiles WHERE id = ANY(:profiles)
     UNION ALL
     SELECT 'asset', CAST(id AS text), product, account, status, NULL
-      FROM orderloom.assets WHERE id = ANY(CAST(:assets AS uuid[]))
+      FROM orderloom.assets WHERE id = ANY(CAST(CAST(:assets AS text[]) AS uuid[]))
 """
 """Rows of kind, id, product, account, status and synced; takes :func:`asked`, and more rows by ``UNION ALL``."""
 
-_FACTS = text(FACTS)
+_FACTS = Prepared(FACTS)
 
 
 def facts(connection: Connection, lookups: Lookups) -> Facts:
     """What is known of those ids; what does not exist is absent."""
-    return gathered(connection.execute(_FACTS, asked(lookups)))
+    return gathered(_FACTS.on(connection, asked(lookups)))
 
 
 def asked(lookups: Lookups) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Row, TextClause, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from domain.billing import Account
 from domain.decomposition import Decomposed
@@ -23,7 +23,9 @@ from domain.plan import PlanItem
 from domain.progress import Closing, Done, Fallout, OrderRef
 from domain.validation import Facts, lookups
 from models import catalogs
+from models.database import autocommit
 from models.facts import facts
+from models.prepared import Prepared
 
 ORDER = TypeAdapter(Order)
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
@@ -35,13 +37,13 @@ Parameter = Any
 """What PostgreSQL takes as a value."""
 
 
-def changes(sql: str) -> TextClause:
+def changes(sql: str) -> Prepared:
     """A statement whose CTE ``changed`` has a row for each event of the order ``:order``, as (position, type, body).
 
     No row, no change: then the order's log and its state stay as they are. ``state`` and ``finished`` come from the
     parameters of that name.
     """
-    return text(f"""
+    return Prepared(f"""
         WITH {sql},
         logged AS (
             UPDATE orderloom.orders
@@ -57,11 +59,11 @@ def changes(sql: str) -> TextClause:
             SELECT CAST(:order AS uuid), last_seq + 1 - row_number() OVER (ORDER BY position DESC), type, body
               FROM changed, logged
         )
-        SELECT pg_notify('orderloom_events', CAST(:order AS text)) FROM logged
+        SELECT pg_notify('orderloom_events', CAST(CAST(:order AS uuid) AS text)) FROM logged
     """)  # noqa: S608 - built from constants of this module
 
 
-_LOAD = text(
+_LOAD = Prepared(
     "SELECT number, catalog_version, document, corrections FROM orderloom.orders WHERE id = CAST(:order AS uuid)"
 )
 
@@ -87,7 +89,7 @@ _PLANNED = changes("""
     changed AS (SELECT 0 AS position, 'inProgress' AS type, CAST(:body AS jsonb) AS body FROM begun)
 """)
 
-_SENT = text("""
+_SENT = Prepared("""
     UPDATE orderloom.plan_items SET state = 'inProgress', started_at = :at
      WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
 """)
@@ -133,7 +135,7 @@ _UNDONE = changes("""
     )
 """)
 
-_RESULTS = text("""
+_RESULTS = Prepared("""
     SELECT id, key, result FROM orderloom.plan_items
      WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'done'
 """)
@@ -272,7 +274,7 @@ _CLOSE_FALLOUT = changes("""
     )
 """)
 
-_CORRECT = text("""
+_CORRECT = Prepared("""
     UPDATE orderloom.orders SET corrections = corrections || CAST(:correction AS jsonb)
      WHERE id = CAST(:order AS uuid) AND jsonb_array_length(corrections) = :before
 """)
@@ -290,12 +292,12 @@ class PostgresRecords:
 
     def facts(self, in_flight: InFlight) -> Facts:
         """What is known of the accounts, profiles and assets the order mentions."""
-        with self._autocommit() as connection:
+        with autocommit(self.engine) as connection:
             return facts(connection, lookups(in_flight.order))
 
     def states(self, order: str) -> Mapping[str, State]:
         """The present states of the order's lines."""
-        with self._autocommit() as connection:
+        with autocommit(self.engine) as connection:
             return _line_states(connection, order)
 
     def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> None:
@@ -309,8 +311,8 @@ class PostgresRecords:
 
     def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
         """Write down, before it happens, that steps are sent past which there is no return."""
-        with self._autocommit() as connection:
-            connection.execute(_SENT, {"order": order, "steps": list(steps), "at": at})
+        with autocommit(self.engine) as connection:
+            _SENT.on(connection, {"order": order, "steps": list(steps), "at": at})
 
     def done(self, order: str, done: Sequence[Done]) -> None:
         """Write down that steps are done."""
@@ -326,8 +328,8 @@ class PostgresRecords:
 
     def results(self, order: str, steps: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         """The answers written down for steps that are done, by step id; each with the ``key`` that did it."""
-        with self._autocommit() as connection:
-            rows = connection.execute(_RESULTS, {"order": order, "steps": list(steps)})
+        with autocommit(self.engine) as connection:
+            rows = _RESULTS.on(connection, {"order": order, "steps": list(steps)})
             return {row.id: {**row.result, "key": row.key} for row in rows}
 
     def install(
@@ -388,12 +390,12 @@ class PostgresRecords:
     def correct(self, ref: OrderRef, correction: Correction) -> None:
         """Add an operator's correction as the one numbered ``ref.corrections``."""
         parameters = {"order": ref.order, "correction": _CORRECTION.dump_json(correction).decode()}
-        with self._autocommit() as connection:
-            connection.execute(_CORRECT, {**parameters, "before": ref.corrections - 1})
+        with autocommit(self.engine) as connection:
+            _CORRECT.on(connection, {**parameters, "before": ref.corrections - 1})
 
     def account(self, id: str) -> Account:  # noqa: A002
         """A billing account as billing is told of it."""
-        with self._autocommit() as connection:
+        with autocommit(self.engine) as connection:
             row = connection.execute(
                 text("SELECT id, name, parent FROM orderloom.accounts WHERE id = :id"), {"id": id}
             ).one()
@@ -402,16 +404,12 @@ class PostgresRecords:
     def synchronized(self, id: str, *, at: datetime) -> None:  # noqa: A002
         """Write down that billing knows the account."""
         synchronized = text("UPDATE orderloom.accounts SET billing_synced_at = :at WHERE id = :id")
-        with self._autocommit() as connection:
+        with autocommit(self.engine) as connection:
             connection.execute(synchronized, {"id": id, "at": at})
-
-    def _autocommit(self) -> Connection:
-        """A connection on which every statement is a transaction of its own: one round trip instead of three."""
-        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def _change(
         self,
-        statement: TextClause,
+        statement: Prepared,
         order: str,
         *,
         state: State | None = None,
@@ -420,11 +418,11 @@ class PostgresRecords:
         **parameters: Parameter,
     ) -> bool:
         """Carry out a change; whether there was anything to change."""
-        with self._autocommit() as connection:
+        with autocommit(self.engine) as connection:
             return _apply(connection, statement, order, state, reason=reason, finished=finished, **parameters)
 
     def _end(
-        self, statement: TextClause, order: str, root: str, state: State, *, alone: bool, **parameters: Parameter
+        self, statement: Prepared, order: str, root: str, state: State, *, alone: bool, **parameters: Parameter
     ) -> State | None:
         """Bring a root to its end and with the last root the order: under the order's lock where there are several."""
         if alone:
@@ -444,7 +442,7 @@ class PostgresRecords:
 
 def _apply(
     connection: Connection,
-    statement: TextClause,
+    statement: Prepared,
     order: str,
     state: State | None,
     *,
@@ -453,7 +451,7 @@ def _apply(
     **parameters: Parameter,
 ) -> bool:
     values = {"order": order, "state": state, "reason": reason, "finished": finished, **parameters}
-    return connection.execute(statement, values).first() is not None
+    return statement.on(connection, values).first() is not None
 
 
 def _line_states(connection: Connection, order: str) -> Mapping[str, State]:
@@ -476,8 +474,8 @@ def _root_states(connection: Connection, order: str) -> Mapping[str, frozenset[S
 
 @lru_cache(maxsize=REMEMBERED_ORDERS)
 def _load(engine: Engine, ref: OrderRef) -> InFlight:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        row = connection.execute(_LOAD, {"order": ref.order}).one()
+    with autocommit(engine) as connection:
+        row = _LOAD.on(connection, {"order": ref.order}).one()
     order = corrected(
         ORDER.validate_python(row.document), _CORRECTIONS.validate_python(row.corrections)[: ref.corrections]
     )

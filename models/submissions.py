@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Row, TextClause, text
+from sqlalchemy import Engine, Row, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.catalog import Catalog
@@ -19,7 +19,9 @@ from domain.order import Order, asset_id
 from domain.validation import Facts, lookups
 from domain.violation import Violation
 from models import catalogs
+from models.database import autocommit
 from models.facts import FACTS, asked, gathered
+from models.prepared import Prepared
 
 ORDER = TypeAdapter(Order)
 ACTOR = "api"
@@ -82,7 +84,7 @@ class Known:
 _SUBMITTED = """
     SELECT CAST(id AS text) AS id, number, document, catalog_version, submitted_at FROM orderloom.orders
 """
-_KNOWN = text(f"""
+_KNOWN = Prepared(f"""
     {FACTS}
     UNION ALL
     SELECT 'catalog', CAST(max(version) AS text), NULL, NULL, NULL, NULL FROM orderloom.catalog_versions
@@ -92,26 +94,27 @@ _KNOWN = text(f"""
     UNION ALL
     SELECT 'key', key, NULL, NULL, NULL, NULL FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
 """)  # noqa: S608 - built from constants
-_BY_ID = text(f"{_SUBMITTED} WHERE id = CAST(:id AS uuid)")
-_REMEMBERED = text("""
+_BY_ID = Prepared(f"{_SUBMITTED} WHERE id = CAST(:id AS uuid)")
+_REMEMBERED = Prepared("""
     SELECT fingerprint, location, body FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
 """)
 
 _REMEMBER = """
     remembered AS (
         INSERT INTO orderloom.idempotency_keys (route, key, fingerprint, status, body, location)
-        SELECT :route, CAST(:key AS text), :fingerprint, :status, CAST(:answer AS jsonb), :location
+        SELECT :route, CAST(:key AS text), :fingerprint, CAST(:status AS int), CAST(:answer AS jsonb), :location
          WHERE CAST(:key AS text) IS NOT NULL
     )
 """
 
-_SUBMIT = text(f"""
+_SUBMIT = Prepared(f"""
     WITH given AS (SELECT CAST(:document AS jsonb) AS document),
     submitted AS (
         INSERT INTO orderloom.orders
                (id, external_id, account, catalog_version, state, priority, requested_start, document)
-        SELECT CAST(:id AS uuid), document ->> 'external_id', document ->> 'account', :catalog_version, 'acknowledged',
-               CAST(document ->> 'priority' AS int), CAST(document ->> 'requested_start' AS timestamptz), document
+        SELECT CAST(:id AS uuid), document ->> 'external_id', document ->> 'account', CAST(:catalog_version AS int),
+               'acknowledged', CAST(document ->> 'priority' AS int),
+               CAST(document ->> 'requested_start' AS timestamptz), document
           FROM given
         RETURNING number, submitted_at
     ),
@@ -123,7 +126,7 @@ _SUBMIT = text(f"""
           FROM given, ROWS FROM (
                jsonb_to_recordset(document -> 'lines') AS (
                    id text, parent text, root text, product text, action text, quantity int),
-               unnest(CAST(:assets AS uuid[]))
+               unnest(CAST(CAST(:assets AS text[]) AS uuid[]))
           ) WITH ORDINALITY AS l(id, parent, root, product, action, quantity, asset, position)
     ),
     event AS (
@@ -137,7 +140,7 @@ _SUBMIT = text(f"""
     SELECT number, submitted_at FROM submitted
 """)  # noqa: S608 - built from constants of this module
 
-_OPEN_ACCOUNT = text(f"""
+_OPEN_ACCOUNT = Prepared(f"""
     WITH account AS (
         INSERT INTO orderloom.accounts (id, name, class, parent) VALUES (:id, :name, :class, :parent)
     ),
@@ -148,7 +151,7 @@ _OPEN_ACCOUNT = text(f"""
     SELECT
 """)  # noqa: S608
 
-_ADD_PROFILE = text(f"""
+_ADD_PROFILE = Prepared(f"""
     WITH profile AS (
         INSERT INTO orderloom.billing_profiles (id, account) VALUES (:id, :account)
     ),
@@ -164,7 +167,7 @@ _UNSTARTED = text(f"""
      WHERE run_started_at IS NULL AND submitted_at < now() - make_interval(secs => :age_s)
      ORDER BY submitted_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_STARTED = text("""
+_STARTED = Prepared("""
     UPDATE orderloom.orders AS o SET run_started_at = now(), run_id = s.value
       FROM jsonb_each_text(CAST(:runs AS jsonb)) AS s WHERE o.id = CAST(s.key AS uuid) AND o.run_started_at IS NULL
 """)
@@ -182,8 +185,8 @@ def known(engine: Engine, order: Order, key: Key | None) -> Known:
         "external_id": order.external_id,
         **_name(key),
     }
-    with _autocommit(engine) as connection:
-        rows = connection.execute(_KNOWN, question).all()
+    with autocommit(engine) as connection:
+        rows = _KNOWN.on(connection, question).all()
     others = {row.kind: row.id for row in rows}
     return Known(
         facts=gathered(rows),
@@ -195,15 +198,15 @@ def known(engine: Engine, order: Order, key: Key | None) -> Known:
 
 def remembered(engine: Engine, key: Key) -> Remembered | None:
     """The answer given under a key before, if any."""
-    with _autocommit(engine) as connection:
-        row = connection.execute(_REMEMBERED, _name(key)).first()
+    with autocommit(engine) as connection:
+        row = _REMEMBERED.on(connection, _name(key)).first()
     return _as_remembered(row) if row else None
 
 
 def submitted(engine: Engine, order_id: str) -> Submitted:
     """An order as it was submitted."""
-    with _autocommit(engine) as connection:
-        return _as_submitted(connection.execute(_BY_ID, {"id": order_id}).one())
+    with autocommit(engine) as connection:
+        return _as_submitted(_BY_ID.on(connection, {"id": order_id}).one())
 
 
 def submit(
@@ -231,8 +234,8 @@ def submit(
 
 def mark_started(engine: Engine, runs: Mapping[str, str | None]) -> None:
     """Write down that orders' runs were started: run ids by order."""
-    with _autocommit(engine) as connection:
-        connection.execute(_STARTED, {"runs": json.dumps(runs)})
+    with autocommit(engine) as connection:
+        _STARTED.on(connection, {"runs": json.dumps(runs)})
 
 
 def start_forgotten(
@@ -246,7 +249,7 @@ def start_forgotten(
         rows = connection.execute(_UNSTARTED, {"age_s": age_s, "limit": limit})
         forgotten = [_as_submitted(row) for row in rows]
         if forgotten and (runs := start(forgotten)):
-            connection.execute(_STARTED, {"runs": json.dumps(runs)})
+            _STARTED.on(connection, {"runs": json.dumps(runs)})
     return len(forgotten)
 
 
@@ -274,7 +277,7 @@ def audit_refusal(engine: Engine, *, action: str, subject: str | None, violation
     """Write down that something was refused, and for which broken rules."""
     found = [{"code": x.code, "rule": x.rule, "line": x.line, "field": x.field} for x in violations]
     codes = ", ".join(sorted({x.code for x in violations}))
-    with _autocommit(engine) as connection:
+    with autocommit(engine) as connection:
         connection.execute(
             _REFUSED,
             {"actor": ACTOR, "action": action, "object": subject, "reason": codes, "body": json.dumps(found)},
@@ -309,17 +312,13 @@ def _remembering(key: Key | None, *, status: int, location: str, answer: Mapping
     }
 
 
-def _store(engine: Engine, statement: TextClause, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
+def _store(engine: Engine, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
     try:
-        with _autocommit(engine) as connection:
-            return connection.execute(statement, {"actor": ACTOR, **parameters}).one()
+        with autocommit(engine) as connection:
+            return statement.on(connection, {"actor": ACTOR, **parameters}).one()
     except IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
         clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]
         if not clashes:
             raise
         return clashes[0]
-
-
-def _autocommit(engine: Engine) -> Connection:
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
