@@ -2,18 +2,22 @@
 
 import asyncio
 import gc
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import Engine
 from temporalio.client import Client
 from typing_extensions import override
 
 import observability
+from adapters.billing.embedded import EmbeddedBilling
 from api.app import create_app
 from api.house import House
 from models.database import connect
-from settings import Settings
+from settings import Neighbours, Settings
 from workflows.payloads import DATA_CONVERTER
 
 POOL = 16
@@ -40,7 +44,7 @@ async def _serve(settings: Settings) -> None:
             temporal=temporal,
             task_queue=settings.task_queue,
             temporal_ui_url=settings.temporal_ui_url,
-            billing_references=lambda _: (),
+            billing_references=_billing_references(settings, engine),
         )
     )
     _spare_the_collector()
@@ -56,6 +60,16 @@ async def _serve(settings: Settings) -> None:
         await _Server(config, app).serve()
     finally:
         engine.dispose()
+
+
+def _billing_references(settings: Settings, engine: Engine) -> Callable[[str], Sequence[str]]:
+    """Whom to ask for the open purchases of a product."""
+    match settings.neighbours:
+        case Neighbours.EMBEDDED:
+            billing = EmbeddedBilling(engine, clock=lambda: datetime.now(UTC))
+        case Neighbours.URLS:
+            raise NotImplementedError
+    return lambda product: billing.references(product=product)
 
 
 def _spare_the_collector() -> None:
