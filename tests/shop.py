@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, text
 from temporalio.client import Client, WorkflowHandle
+from temporalio.common import TypedSearchAttributes
 from temporalio.worker import Worker, WorkflowRunner
 
 import worker
@@ -32,7 +33,7 @@ from domain.propagation import STATE_ONLY, PropagatedFields
 from models import catalogs, submissions
 from models.database import connect
 from settings import WorkflowSandbox
-from workflows import start
+from workflows import search_attributes, start
 from workflows.messages import OrderEnd, OrderRun, Patience
 
 HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, give_up_s=2.0)
@@ -144,6 +145,16 @@ class Shop:
         """What the Temporal UI shows as the run's current details."""
         metadata = await handle.query("__temporal_workflow_metadata")
         return str(metadata.current_details)
+
+    async def shown(self, handle: WorkflowHandle[Any, Any], *, state: str) -> TypedSearchAttributes:
+        """The run's search attributes, as soon as they say that state."""
+        for _ in range(100):
+            found = (await handle.describe()).typed_search_attributes
+            if found.get(search_attributes.STATE) == state:
+                return found
+            await asyncio.sleep(0.05)
+        message = f"the search attributes never said {state}"
+        raise AssertionError(message)
 
     async def until(self, true: Callable[[], bool], *, within_s: float = 10.0) -> None:
         """Wait until something is true."""

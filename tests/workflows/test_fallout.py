@@ -40,16 +40,14 @@ async def test_an_order_whose_only_bundle_is_refused_is_held_with_all_lines_of_t
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
     await shop.until(lambda: shop.state(fallout["order_id"]) == "held")
     assert set(shop.line_states(fallout["order_id"]).values()) == {"held"}
-    found = (await handle.describe()).typed_search_attributes
-    assert found.get(search_attributes.STATE) == "held"
+    found = await shop.shown(handle, state="held")
     assert found.get(search_attributes.ATTENTION) is True
     assert found.get(search_attributes.STEP) == "provision:1"
     assert found.get(search_attributes.ERROR) == "NO_PORT: no free port"
 
     await shop.decide(fallout, "retry")
     await handle.result()
-    found = (await handle.describe()).typed_search_attributes
-    assert found.get(search_attributes.STATE) == "completed"
+    found = await shop.shown(handle, state="completed")
     assert found.get(search_attributes.ATTENTION) is False
     assert found.get(search_attributes.STEP) is None
 
