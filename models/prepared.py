@@ -14,7 +14,8 @@ class Prepared:
     """A statement with ``:parameters``, prepared by each connection at its first use.
 
     An order's changes touch several tables in one statement: planning one takes longer than carrying it out. The type
-    of a parameter is what it is compared with, stored in or cast to.
+    of a parameter is what it is compared with, stored in or cast to. For statements that find their rows by keys
+    they are given: the plan is made while tables are small, and kept when they have grown.
     """
 
     def __init__(self, sql: str) -> None:

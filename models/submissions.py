@@ -167,7 +167,7 @@ _UNSTARTED = text(f"""
      WHERE run_started_at IS NULL AND submitted_at < now() - make_interval(secs => :age_s)
      ORDER BY submitted_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_STARTED = Prepared("""
+_STARTED = text("""
     UPDATE orderloom.orders AS o SET run_started_at = now(), run_id = s.value
       FROM jsonb_each_text(CAST(:runs AS jsonb)) AS s WHERE o.id = CAST(s.key AS uuid) AND o.run_started_at IS NULL
 """)
@@ -235,7 +235,7 @@ def submit(
 def mark_started(engine: Engine, runs: Mapping[str, str | None]) -> None:
     """Write down that orders' runs were started: run ids by order."""
     with autocommit(engine) as connection:
-        _STARTED.on(connection, {"runs": json.dumps(runs)})
+        connection.execute(_STARTED, {"runs": json.dumps(runs)})
 
 
 def start_forgotten(
@@ -249,7 +249,7 @@ def start_forgotten(
         rows = connection.execute(_UNSTARTED, {"age_s": age_s, "limit": limit})
         forgotten = [_as_submitted(row) for row in rows]
         if forgotten and (runs := start(forgotten)):
-            _STARTED.on(connection, {"runs": json.dumps(runs)})
+            connection.execute(_STARTED, {"runs": json.dumps(runs)})
     return len(forgotten)
 
 
