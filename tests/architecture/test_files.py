@@ -16,6 +16,6 @@ UNWANTED = {
 
 @pytest.mark.parametrize("what", UNWANTED)
 def test_no_file_holds(what: str):
-    texts = {file: file.read_text(errors="replace") for file in tracked()}
+    texts = {file: file.read_text() for file in tracked() if b"\0" not in file.read_bytes()}  # no pictures
     found = {str(file.relative_to(ROOT)): x[0] for file, text in texts.items() if (x := UNWANTED[what].search(text))}
     assert found == {}

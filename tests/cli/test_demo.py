@@ -33,7 +33,7 @@ def test_the_demo_fulfills_every_example_and_what_runs_is_billed(tmp_path: Path)
     assert reconciliation["active"] == reconciliation["billed"] >= 3
     assert reconciliation["active_not_billed"] == reconciliation["billed_not_active"] == []
     assert "A person decides: orderloom resolve" in told
-    assert result["seconds"] < 30
+    assert 0 < result["seconds"] < 60
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -41,7 +41,6 @@ def test_an_interrupted_demo_is_no_success_and_leaves_nothing_behind(tmp_path: P
     demo = started(folder=tmp_path / "temporary")
     assert demo.stdout is not None
     assert "are being started" in demo.stdout.readline()
-    assert "The system is up" in demo.stdout.readline()
     began_s = time.monotonic()
     demo.send_signal(signal.SIGINT)
     demo.communicate(timeout=60)
