@@ -214,9 +214,11 @@ def _unnumbered(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _until_held(events: Iterator[Sequence[Event]]) -> Iterator[Sequence[Event]]:
+    happened: set[str] = set()
     for batch in events:
         yield batch
-        if any(event.type == "held" for event in batch):
+        happened |= {event.type for event in batch}
+        if happened >= {"held", "fallout_opened"}:  # in either order
             return
 
 
