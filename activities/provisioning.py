@@ -49,10 +49,11 @@ class ProvisioningActivities:
 
     def _numbers(self, sending: Sending) -> dict[str, tuple[str, ...]]:
         """What inventory reserved for the lines of this step, by pool."""
-        step = f"{Function.RESERVE}:{sending.item.root}"
-        if step not in sending.in_flight.items:
+        in_flight = sending.in_flight
+        if not any(in_flight.decomposed.product(x).pool for x in in_flight.lines(sending.item)):
             return {}
-        held = self.journal.results(sending.in_flight.id, [step]).get(step, {}).get("held", ())
+        step = f"{Function.RESERVE}:{sending.item.root}"
+        held = self.journal.results(in_flight.id, [step]).get(step, {}).get("held", ())
         return {x["pool"]: tuple(x["values"]) for x in held if x["pool"] and x["line"] in sending.item.lines}
 
     @activity.defn(name=Undo.DEACTIVATE.value)
