@@ -3,35 +3,69 @@
 import json
 import math
 import re
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import yaml
+from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message
 
-from api.body import MAX_DEPTH, parse
+from api.body import MAX_DEPTH, StrictRoute, read_within_bounds, require_media_type
 from api.errors import Problem
+
+MEDIA_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-class _Unacceptable(Exception):  # noqa: N818
-    """Not the YAML that is read here."""
+class YamlToo(StrictRoute):
+    """A route whose body may be YAML as well: it is read as the JSON that says the same."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, which gets JSON in any case."""
+        handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+
+        async def either(request: Request) -> Response:
+            if require_media_type(request, "application/json", *MEDIA_TYPES) == "application/json":
+                return await handle(request)
+            body = await run_in_threadpool(as_json, await read_within_bounds(request))
+            return await handle(_json_request(request, body))
+
+        return either
 
 
-def parse_yaml(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a YAML body of one document; a 400 for anything that JSON could not say.
+def as_json(raw: bytes) -> bytes:
+    """The JSON of a YAML body of one document; a 400 for what has none.
 
-    Refuses anchors, aliases and tags, duplicate and non-text keys, and what :func:`api.body.parse` refuses. Plain words
-    are text but for ``true``, ``false``, ``null`` and numbers, so ``no`` and dates are texts.
+    Refuses anchors, aliases, tags, keys that are no text or come twice, and more than 32 levels. Plain words are text
+    but for ``true``, ``false``, ``null`` and numbers, so ``no`` and dates are texts.
     """
     try:
-        value = _read(raw.decode("utf-8"))
-        return parse(json.dumps(value, allow_nan=False).encode())
+        return json.dumps(_read(raw.decode("utf-8")), allow_nan=False).encode()
     except (_Unacceptable, yaml.YAMLError, ValueError):
         raise Problem(
             400, "Unacceptable YAML", "The body must be one YAML document of plain values, without anchors or tags."
         ) from None
+
+
+def _json_request(request: Request, body: bytes) -> Request:
+    headers = MutableHeaders(raw=list(request.headers.raw))
+    headers["content-type"] = "application/json"
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({**request.scope, "headers": headers.raw}, receive)
+
+
+class _Unacceptable(Exception):  # noqa: N818
+    """Not the YAML that is read here."""
 
 
 def _read(text: str) -> Any:  # noqa: ANN401

@@ -96,7 +96,7 @@ def house_of(shop: Shop, temporal: Client | None = None, *, task_queue: str | No
         temporal=temporal or shop.client,
         task_queue=task_queue or shop.task_queue,
         temporal_ui_url=UI,
-        billing_references=lambda _: (),
+        billing_references=lambda product: shop.billing.references(product=product),
     )
 
 
