@@ -4,12 +4,15 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
+import httpx
 import pytest
 import yaml
 from temporalio.client import Client
 
 from models import catalogs
+from tests.api import hostile
 from tests.api.catalog_calls import (
     IP,
     SMS,
@@ -184,3 +187,32 @@ async def test_a_large_catalog_is_published_in_a_moment(api: Served):
     answer = await put(api, yaml.dump({"products": services + parts}).encode(), "application/yaml")
     assert answer.status_code == 200, answer.text
     assert time.perf_counter() - began < 5.0
+
+
+HOSTILE = [
+    {"code": "WELCOME-GIFT", "name": "Gift", "billing_type": "item", "billing_service_type": "/account",
+     "origin": "crm", "price": {"amount": "1.00", "currency": "USD"}, "duration_months": 3, "lifecycle": "active",
+     "components": [{"product": "HANDSET", "min": 0, "max": 1}], "track_as_asset": True, "synced_at": None}
+]  # fmt: skip
+HARMLESS = frozenset(
+    {("name", x) for x in ("SQL", "a template", "a path", "digits in a string")}
+    | {(x, "null") for x in ("billing_type", "price", "duration_months")}
+    | {("code", "digits in a string")}
+)
+
+
+@pytest.mark.parametrize("path", ["/v1/catalog", "/v1/catalog/products/HANDSET"])
+async def test_hostile_bodies_are_refused_and_never_repeated(unchanged: Served, path: str):
+    method = "PUT" if path == "/v1/catalog" else "PATCH"
+    for name, raw in hostile.RAW.items():
+        answer = await unchanged.http.request(method, path, content=raw, headers={"Content-Type": "application/json"})
+        _is_refused(answer, name)
+    good: dict[str, Any] = {"products": HOSTILE} if method == "PUT" else {"lifecycle": "active", "max": 1}
+    for name, body in hostile.mutated(good, harmless=HARMLESS):
+        _is_refused(await unchanged.http.request(method, path, json=body), name)
+
+
+def _is_refused(answer: httpx.Response, name: str) -> None:
+    assert 400 <= answer.status_code < 500, (name, answer.status_code, answer.text)
+    assert answer.headers["content-type"] == "application/problem+json", name
+    assert hostile.MARK not in answer.text, (name, answer.text)
