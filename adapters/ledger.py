@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Generic
@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from adapters.switches import Mode, Switch, Switches, from_row
+from adapters.prepared import Prepared
+from adapters.switches import Mode, Switch, Switches, from_json
 from adapters.wire import Answer, Asked, Operation
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 
@@ -26,6 +27,16 @@ class NotReady(Exception):  # noqa: N818 - it is no error
     def __init__(self, again_in_s: float) -> None:
         super().__init__(f"ready in {again_in_s:.3f} s")
         self.again_in_s = again_in_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One time that a call was made; the outcome is ``applied``, ``refused``, ``replayed`` or ``failed``."""
+
+    key: str
+    operation: str
+    outcome: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +63,10 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         self._switches = switches
-        self._look, self._remember, self._attempt = (
-            text(statement.replace("ledger.", f"{schema}.")) for statement in (_LOOK, _REMEMBER, _ATTEMPT)
-        )
+        self._look = Prepared(f"{schema}_look", _LOOK.replace("ledger.", f"{schema}."), key="text", operation="text")
+        self._remember = Prepared(f"{schema}_remember", _REMEMBER.replace("ledger.", f"{schema}."), **_REMEMBERED)
+        self._attempt = text(_ATTEMPT.replace("ledger.", f"{schema}."))
+        self._journal = text(_JOURNAL.replace("ledger.", f"{schema}."))
 
     def call(self, operation: Operation[Asked, Answer], *, key: str, asked: Asked, effect: Effect[Answer]) -> Answer:
         """The answer to a call: its effect's, or the remembered one. Raises as the switches, or the database, will."""
@@ -71,66 +83,41 @@ class Ledger:
     def query(self, operation: Operation[Any, Answer], *, key: str) -> Answer | None:
         """The answer remembered for a key, whatever operation it was for; raises :class:`NotReady` until it is due."""
         with self.reading(operation.name) as connection:
-            row = connection.execute(self._look, {"key": key, "operation": operation.name}).one()
+            row = self._look.on(connection, key=key, operation=operation.name).one()
         return None if row.request is None else self._remembered(row, operation)
+
+    def journal(self) -> tuple[Attempt, ...]:
+        """Every attempt of a call, by time."""
+        with _surprises(), self._engine.connect() as connection:
+            return tuple(Attempt(**row._mapping) for row in connection.execute(self._journal))  # noqa: SLF001
 
     @contextmanager
     def reading(self, operation: str) -> Iterator[Connection]:
         """A connection for an operation that changes nothing; a switch can only delay it, or make it unavailable."""
         with _surprises(), self._engine.connect() as connection:
-            row = connection.execute(self._look, {"key": None, "operation": operation}).one()
-            switch = None if row.mode is None else self._taken(connection, operation, from_row(row), key="", asked="")
-            if switch is not None:
-                connection.commit()
-                time.sleep(switch.ms / 1000 if switch.mode is Mode.DELAY else 0)
-                if switch.mode in (Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.LOSE_ANSWER):
+            row = self._look.on(connection, key=None, operation=operation).one()
+            if row.switch is not None and (switch := self._taken(connection, operation, row.switch)):
+                if switch.mode is Mode.DELAY:
+                    time.sleep(switch.pause_s)
+                elif switch.mode in (Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.LOSE_ANSWER):
                     raise Unavailable(f"{operation}: switched to {switch.mode}")
             yield connection
 
     def _once(self, call: _Call[Any, Answer]) -> Answer:
         with self._engine.connect() as connection:
-            row = connection.execute(self._look, {"key": call.key, "operation": call.operation.name}).one()
-            if row.request is None and row.mode is None:
-                return self._do(connection, call, at=self._clock())
+            row = self._look.on(connection, key=call.key, operation=call.operation.name).one()
+            if row.request is None and row.switch is None:
+                return self._do(connection, call)
             switch = None
-            if row.mode is not None:
-                switch = self._taken(connection, call.operation.name, from_row(row), key=call.key, asked=call.asked)
-                connection.commit()
+            if row.switch is not None:
+                switch = self._taken(connection, call.operation.name, row.switch, call.key, call.asked)
             return self._unusual(connection, call, row, switch)
 
-    def _do(self, connection: Connection, call: _Call[Any, Answer], *, at: datetime, slow_s: float = 0) -> Answer:
-        """The effect and its answer, in one transaction; a refusal leaves nothing but itself."""
-        done_at = at + timedelta(seconds=slow_s)
-        answer = call.effect(connection, done_at)
-        if isinstance(answer, Refused):
-            connection.rollback()
-        remembered = connection.execute(
-            self._remember,
-            {
-                "key": call.key,
-                "operation": call.operation.name,
-                "request": call.digest,
-                "outcome": "refused" if isinstance(answer, Refused) else "applied",
-                "answer": call.operation.answer.dump_json(answer).decode(),
-                "at": at,
-                "ready_at": done_at if slow_s else None,
-            },
-        )
-        if remembered.rowcount == 0:
-            raise _Overtaken
-        connection.commit()
-        return answer
-
     def _unusual(
-        self,
-        connection: Connection,
-        call: _Call[Any, Answer],
-        row: Row[Any],
-        switch: Switch | None,
+        self, connection: Connection, call: _Call[Any, Answer], row: Row[Any], switch: Switch | None
     ) -> Answer:
         """A call that is known already, or that a switch applies to."""
-        mode = switch.mode if switch else None
-        pause_s = switch.ms / 1000 if switch else 0.0
+        mode, pause_s = (switch.mode, switch.pause_s) if switch else (None, 0.0)
         if mode is Mode.DELAY:
             time.sleep(pause_s)
         if mode is Mode.FAIL_BEFORE:
@@ -139,17 +126,37 @@ class Ledger:
         if row.request is not None:
             answer = self._again(connection, call, row)
         elif mode is Mode.REFUSE and switch is not None:
-            refused: Any = Refused(code=switch.code, message=switch.message)
-            refusing = _Call(call.operation, call.key, call.asked, lambda _, __: refused)
-            answer = self._do(connection, refusing, at=self._clock())
+            answer = self._do(connection, replace(call, effect=_refusal(switch)))
         else:
-            answer = self._do(connection, call, at=self._clock(), slow_s=pause_s if mode is Mode.SLOW else 0)
+            answer = self._do(connection, call, slow_s=pause_s if mode is Mode.SLOW else 0.0)
         if mode is Mode.FAIL_AFTER:
             raise Unavailable(f"{call.operation.name}: switched to {mode}")
         if mode is Mode.LOSE_ANSWER:
             raise OutcomeUnknown(f"{call.operation.name}: switched to {mode}")
-        if mode is Mode.SLOW and row.request is None and pause_s:
-            raise NotReady(pause_s)
+        return answer
+
+    def _do(self, connection: Connection, call: _Call[Any, Answer], *, slow_s: float = 0.0) -> Answer:
+        """The effect and its answer, in one transaction; a refusal leaves nothing but itself."""
+        at = self._clock()
+        done_at = at + timedelta(seconds=slow_s)
+        answer = call.effect(connection, done_at)
+        if isinstance(answer, Refused):
+            connection.rollback()
+        remembered = self._remember.on(
+            connection,
+            key=call.key,
+            operation=call.operation.name,
+            request=call.digest,
+            outcome="refused" if isinstance(answer, Refused) else "applied",
+            answer=call.operation.answer.dump_json(answer).decode(),
+            at=at,
+            ready_at=done_at if slow_s else None,
+        )
+        if remembered.rowcount == 0:
+            raise _Overtaken
+        connection.commit()
+        if slow_s:
+            raise NotReady(slow_s)
         return answer
 
     def _again(self, connection: Connection, call: _Call[Any, Answer], row: Row[Any]) -> Answer:
@@ -169,13 +176,22 @@ class Ledger:
         connection.execute(self._attempt, row)
         connection.commit()
 
-    def _taken(self, connection: Connection, operation: str, switch: Switch, *, key: str, asked: str) -> Switch | None:
-        """The switch, when it applies to the call and was not used up by another one meanwhile."""
-        return switch if switch.concerns(key, asked) and self._switches.take(connection, operation) else None
+    def _taken(
+        self, connection: Connection, operation: str, found: str, key: str = "", asked: str = ""
+    ) -> Switch | None:
+        """The switch that was found, if it applies to the call and no other one used it up meanwhile."""
+        switch = from_json(found)
+        taken = switch.concerns(key, asked) and self._switches.take(connection, operation)
+        connection.commit()
+        return switch if taken else None
 
 
 class _Overtaken(Exception):  # noqa: N818
     """Another call with the same key was faster."""
+
+
+def _refusal(switch: Switch) -> Effect[Any]:
+    return lambda _, __: Refused(code=switch.code, message=switch.message)
 
 
 @contextmanager
@@ -192,7 +208,7 @@ def _surprises() -> Iterator[None]:
 
 
 _LOOK = """
-SELECT c.request, CAST(c.answer AS text), c.ready_at, s.mode, s.match, s.remaining, s.code, s.message, s.ms
+SELECT c.request, CAST(c.answer AS text), c.ready_at, row_to_json(s) AS switch
 FROM (VALUES (1)) AS one (call)
 LEFT JOIN ledger.calls c ON c.key = :key
 LEFT JOIN ledger.switches s ON s.operation = :operation AND (s.remaining IS NULL OR s.remaining > 0)
@@ -204,4 +220,16 @@ VALUES (:key, :operation, :request, :outcome, :answer, :at, :ready_at)
 ON CONFLICT (key) DO NOTHING
 """
 
+_REMEMBERED = {
+    "key": "text",
+    "operation": "text",
+    "request": "text",
+    "outcome": "text",
+    "answer": "jsonb",
+    "at": "timestamptz",
+    "ready_at": "timestamptz",
+}
+
 _ATTEMPT = "INSERT INTO ledger.attempts (key, operation, outcome, at) VALUES (:key, :operation, :outcome, :at)"
+
+_JOURNAL = "SELECT key, operation, outcome, at FROM ledger.journal ORDER BY at"

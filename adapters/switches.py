@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, text
 
 
@@ -38,6 +38,11 @@ class Switch:
     message: str = "refused by a switch"
     ms: int = 0
 
+    @property
+    def pause_s(self) -> float:
+        """The milliseconds in seconds."""
+        return self.ms / 1000
+
     def concerns(self, key: str, asked: str) -> bool:
         """Whether a call is one that the switch is meant for."""
         return self.match is None or self.match in key or self.match in asked
@@ -61,7 +66,7 @@ class Switches:
         if operation not in allowed:
             raise ValueError(f"{operation} cannot be switched to {switch.mode}")
         with self._engine.begin() as connection:
-            connection.execute(self._set, {"operation": operation} | as_row(switch))
+            connection.execute(self._set, {"operation": operation} | SWITCH.dump_python(switch))
 
     def clear(self, operation: str | None = None) -> None:
         """Turn an operation's switch off, or all of them."""
@@ -71,28 +76,19 @@ class Switches:
     def all(self) -> dict[str, Switch]:
         """Every switch that is on, by operation."""
         with self._engine.connect() as connection:
-            return {row.operation: from_row(row) for row in connection.execute(self._all)}
+            return {row.operation: from_json(row.switch) for row in connection.execute(self._all)}
 
     def take(self, connection: Connection, operation: str) -> bool:
         """Use a counted switch once; whether there was a use left."""
         return connection.execute(self._take, {"operation": operation}).first() is not None
 
 
-def as_row(switch: Switch) -> dict[str, Any]:
-    """The switch as parameters of a statement."""
-    return {name: getattr(switch, name) for name in Switch.__slots__}
+SWITCH = TypeAdapter(Switch)
 
 
-def from_row(row: Any) -> Switch:  # noqa: ANN401 - a row of any query that has the switch's columns
-    """The switch of a row with its columns."""
-    return Switch(
-        mode=Mode(row.mode),
-        match=row.match,
-        remaining=row.remaining,
-        code=row.code,
-        message=row.message,
-        ms=row.ms,
-    )
+def from_json(found: str) -> Switch:
+    """The switch that a row holds, read as JSON."""
+    return SWITCH.validate_json(found)
 
 
 _SET = """
@@ -110,4 +106,7 @@ RETURNING operation
 
 _CLEAR = "DELETE FROM ledger.switches WHERE operation = COALESCE(:operation, operation)"
 
-_ALL = "SELECT * FROM ledger.switches WHERE remaining IS NULL OR remaining > 0 ORDER BY operation"
+_ALL = """
+SELECT operation, row_to_json(s) AS switch FROM ledger.switches s WHERE remaining IS NULL OR remaining > 0
+ORDER BY operation
+"""

@@ -1,6 +1,6 @@
 """What each billing operation does to the rows, within the transaction that also remembers its answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,14 +38,14 @@ def initiate(
 ) -> Billed | Refused:
     """Make instances and products that begin far ahead, until the real date is known (5.1)."""
     starts = at + timedelta(days=PLACEHOLDER_DAYS)
-    return _make(connection, key, papers, orders, InstanceState.INITIATED, {"at": at, "active_from": None}, starts)
+    return _make(connection, key, papers, orders, InstanceState.INITIATED, at=at, active_from=None, starts=starts)
 
 
 def purchase(
     connection: Connection, key: str, papers: Papers, order: ServiceOrder, at: datetime, actual: datetime
 ) -> Billed | Refused:
     """Make an instance and its products that begin on the actual date, and charge its Items."""
-    return _make(connection, key, papers, [order], InstanceState.ACTIVE, {"at": at, "active_from": actual}, actual)
+    return _make(connection, key, papers, [order], InstanceState.ACTIVE, at=at, active_from=actual, starts=actual)
 
 
 def _make(
@@ -54,11 +54,23 @@ def _make(
     papers: Papers,
     orders: Sequence[ServiceOrder],
     state: InstanceState,
-    dates: Mapping[str, Any],
+    *,
+    at: datetime,
+    active_from: datetime | None,
     starts: datetime,
 ) -> Billed | Refused:
-    said = {"status": state, "purchase_status": PURCHASE_OF[state], "starts": starts, "holder": orders[0].holder}
-    rows = connection.execute(statements.MAKE, {**papers.parameters, **said, **dates}).all()
+    instances, purchases = papers.as_json
+    rows = statements.MAKE.on(
+        connection,
+        instances=instances,
+        purchases=purchases,
+        holder=orders[0].holder,
+        status=state,
+        purchase_status=PURCHASE_OF[state],
+        at=at,
+        active_from=active_from,
+        starts=starts,
+    ).all()
     instance_of = {row.id: row.service_instance for row in rows if row.id is not None}
     if rows[0].instances < len(papers.instances) or len(instance_of) < len(papers.purchases):
         return _obstacle(connection, orders)
@@ -88,8 +100,8 @@ def fulfill(
     connection: Connection, key: str, papers: Papers, order: ServiceOrder, actual: datetime
 ) -> Billed | Refused:
     """Let an initiated service and its products begin on the actual date, and charge its Items."""
-    asked = papers.parameters | {"asset": order.asset, "starts": actual}
-    rows = connection.execute(statements.FULFILL, asked).all()
+    _, purchases = papers.as_json
+    rows = statements.FULFILL.on(connection, asset=order.asset, starts=actual, purchases=purchases).all()
     if not rows:
         return _cannot_become(connection, order.asset, InstanceState.ACTIVE) or Refused(
             code=NOT_INITIATED, message=f"nothing is initiated for asset {order.asset}"
@@ -101,7 +113,7 @@ def fulfill(
 
 def void(connection: Connection, key: str, asset: str, at: datetime) -> Billed | Refused | None:
     """Take back an initiated service with its products."""
-    rows = connection.execute(statements.VOID, {"asset": asset, "at": at}).all()
+    rows = statements.VOID.on(connection, asset=asset, at=at).all()
     if not rows:
         return _cannot_become(connection, asset, InstanceState.VOIDED)
     return _billed(key, InstanceState.VOIDED, rows, None, starts=None)

@@ -41,11 +41,11 @@ class EmbeddedBilling:
         """``clock`` gives aware instants; what is active counts from the actual date it is told."""
         self.switches = Switches(engine, schema="billing", operations=SWITCHABLE, slow=frozenset())
         self._engine = engine
-        self._ledger = Ledger(engine, schema="billing", clock=clock, switches=self.switches)
+        self.ledger = Ledger(engine, schema="billing", clock=clock, switches=self.switches)
 
     def sync_customer(self, *, key: str, account: Account) -> Account | Refused:
         """Make the account known, or bring it up to date (F34)."""
-        return self._ledger.call(
+        return self.ledger.call(
             SYNC_CUSTOMER, key=key, asked=account, effect=lambda connection, _: effects.sync(connection, account)
         )
 
@@ -59,7 +59,7 @@ class EmbeddedBilling:
             raise Unacceptable("only a service has two phases")
         if any(x.billing_type is BillingType.ITEM for order in orders for x in order.purchases):
             raise Unacceptable("an Item is charged at the end, never initiated (I2)")
-        return self._ledger.call(
+        return self.ledger.call(
             INITIATE,
             key=key,
             asked=Initiate(orders=tuple(orders)),
@@ -72,7 +72,7 @@ class EmbeddedBilling:
         ``NOT_INITIATED``, ``WRONG_STATE``, ``ACCOUNT_UNKNOWN``, or ``ALREADY_BILLED`` when an Item was bought before.
         """
         papers = drawn_up([order])
-        return self._ledger.call(
+        return self.ledger.call(
             FULFILL,
             key=key,
             asked=Bill(order=order, actual=actual),
@@ -82,7 +82,7 @@ class EmbeddedBilling:
     def purchase(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
         """Instance, products and charges at once (B48); ``ACCOUNT_UNKNOWN`` or ``ALREADY_BILLED``."""
         papers = drawn_up([order])
-        return self._ledger.call(
+        return self.ledger.call(
             PURCHASE,
             key=key,
             asked=Bill(order=order, actual=actual),
@@ -91,7 +91,7 @@ class EmbeddedBilling:
 
     def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
         """Take back an initiated service, instance and products together (5.4); ``WRONG_STATE`` once it is active."""
-        return self._ledger.call(
+        return self.ledger.call(
             VOID_INITIATED,
             key=key,
             asked=Void(asset=asset),
@@ -100,22 +100,22 @@ class EmbeddedBilling:
 
     def query(self, *, key: str) -> Billed | Account | Refused | None:
         """The answer remembered for a key."""
-        return self._ledger.query(QUERY, key=key)
+        return self.ledger.query(QUERY, key=key)
 
     def references(self, *, product: str) -> Sequence[str]:
         """Ids of the purchases of a product that are not cancelled or voided (B40)."""
-        with self._ledger.reading(REFERENCES.name) as connection:
+        with self.ledger.reading(REFERENCES.name) as connection:
             return tuple(connection.execute(statements.REFERENCES, {"product": product}).scalars())
 
     def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
         """Every service billed at an instant, and every subscription that stands on an account alone (F06)."""
-        with self._ledger.reading(LIST_ACTIVE.name) as connection:
+        with self.ledger.reading(LIST_ACTIVE.name) as connection:
             rows = connection.execute(statements.LIST_ACTIVE, {"as_of": as_of})
             return tuple(BilledService(**row._mapping) for row in rows)  # noqa: SLF001 - the public name of columns
 
     def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:
         """Billing's own products, Events too; those named come with the codes of their Events (B18, B32, B62)."""
-        with self._ledger.reading(PRODUCTS.name) as connection:
+        with self.ledger.reading(PRODUCTS.name) as connection:
             rows = connection.execute(statements.PRODUCTS, {"service_instances": list(service_instances)}).all()
         return tuple(
             BillingProduct(

@@ -24,9 +24,9 @@ class Papers:
     purchases: Sequence[Mapping[str, Any]]
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """The rows as parameters of a statement."""
-        return {"instances": to_json(self.instances).decode(), "purchases": to_json(self.purchases).decode()}
+    def as_json(self) -> tuple[str, str]:
+        """Instances and purchases as a statement takes them."""
+        return to_json(self.instances).decode(), to_json(self.purchases).decode()
 
 
 def drawn_up(orders: Sequence[ServiceOrder]) -> Papers:

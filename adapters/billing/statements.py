@@ -2,13 +2,15 @@
 
 from sqlalchemy import text
 
+from adapters.prepared import Prepared
+
 _PURCHASE_COLUMNS = """
     id, product, billing_type, account, service_instance, balance_group, asset, line, quantity, price_minor, currency,
     promotion_ref, duration_months, status, purchase_start, cycle_start, usage_start, ends
 """
 
 _ASKED = """
-    jsonb_to_recordset(CAST(:purchases AS jsonb)) AS p (
+    jsonb_to_recordset(:purchases) AS p (
         id text, product text, billing_type text, account text, instance text, asset text, line text, quantity integer,
         price_minor bigint, currency text, promotion_ref text, duration_months integer
     )
@@ -39,8 +41,8 @@ WITH instance AS (
         id, billing_service_type, account, profile, service_id, asset, line, status, balance_group, made_at, active_from
     )
     SELECT i.id, i.billing_service_type, a.id, i.profile, i.service_id, i.asset, i.line, :status, i.balance_group, :at,
-           CAST(:active_from AS timestamptz)
-    FROM jsonb_to_recordset(CAST(:instances AS jsonb)) AS i (
+           :active_from
+    FROM jsonb_to_recordset(:instances) AS i (
              id text, billing_service_type text, account text, profile text, service_id text, asset text, line text,
              balance_group text)
     JOIN billing.accounts a ON a.id = i.account AND a.status = 'active'
@@ -54,7 +56,7 @@ WITH instance AS (
     SELECT p.id, p.product, p.billing_type, a.id, COALESCE(i.id, h.id),
            COALESCE(i.balance_group, h.balance_group, a.balance_group), p.asset, p.line, p.quantity, p.price_minor,
            p.currency, p.promotion_ref, p.duration_months, :purchase_status, :starts, :starts, :starts,
-           CAST(:starts AS timestamptz) + make_interval(months => p.duration_months)
+           :starts + make_interval(months => p.duration_months)
     FROM {asked}
     JOIN billing.accounts a ON a.id = p.account AND a.status = 'active'
     LEFT JOIN instance i ON i.id = p.instance
@@ -65,7 +67,18 @@ WITH instance AS (
 SELECT (SELECT count(*) FROM instance) AS instances, b.id, b.service_instance
 FROM (VALUES (1)) AS one (answer) LEFT JOIN bought b ON TRUE
 """
-MAKE = text(_with_parts(_MAKE))
+MAKE = Prepared(
+    "billing_make",
+    _with_parts(_MAKE),
+    instances="jsonb",
+    purchases="jsonb",
+    holder="text",
+    status="text",
+    purchase_status="text",
+    at="timestamptz",
+    active_from="timestamptz",
+    starts="timestamptz",
+)
 """Instances and purchases, as initiated or as active, with the charges of Items; only those that may be, are made."""
 
 _FULFILL = """
@@ -76,14 +89,14 @@ WITH instance AS (
     RETURNING s.id, s.account, s.balance_group
 ), fulfilled AS (
     UPDATE billing.purchases p SET status = 'active', purchase_start = :starts, cycle_start = :starts,
-        usage_start = :starts, ends = CAST(:starts AS timestamptz) + make_interval(months => p.duration_months)
+        usage_start = :starts, ends = :starts + make_interval(months => p.duration_months)
     FROM instance i WHERE p.service_instance = i.id AND p.status = 'initiated'
     RETURNING p.id, p.asset, p.product, p.quantity
 ), bought AS (
     INSERT INTO billing.purchases ({purchase_columns})
     SELECT p.id, p.product, p.billing_type, i.account, i.id, i.balance_group, p.asset, p.line, p.quantity,
            p.price_minor, p.currency, p.promotion_ref, p.duration_months, 'active', :starts, :starts, :starts,
-           CAST(:starts AS timestamptz) + make_interval(months => p.duration_months)
+           :starts + make_interval(months => p.duration_months)
     FROM {asked} CROSS JOIN instance i
     ON CONFLICT (asset) WHERE status NOT IN ('cancelled', 'voided') DO NOTHING
     RETURNING id, asset, line, product, billing_type, balance_group, price_minor, quantity, currency
@@ -93,10 +106,10 @@ FROM instance i LEFT JOIN (
     SELECT id, asset, product, quantity FROM fulfilled UNION ALL SELECT id, asset, product, quantity FROM bought
 ) p ON TRUE
 """
-FULFILL = text(_with_parts(_FULFILL))
+FULFILL = Prepared("billing_fulfill", _with_parts(_FULFILL), asset="text", starts="timestamptz", purchases="jsonb")
 """An initiated service becomes active with all its products; what was not initiated, its Items, is bought now."""
 
-VOID = text("""
+_VOID = """
 WITH instance AS (
     UPDATE billing.service_instances SET status = 'voided', ended_at = :at
     WHERE asset = :asset AND status = 'initiated' RETURNING id, balance_group
@@ -107,7 +120,8 @@ WITH instance AS (
 )
 SELECT i.id AS service_instance, i.balance_group, v.id, v.asset, v.product, v.quantity
 FROM instance i LEFT JOIN voided v ON TRUE
-""")
+"""
+VOID = Prepared("billing_void", _VOID, asset="text", at="timestamptz")
 
 OBSTACLES = text("""
 SELECT ARRAY(SELECT DISTINCT w FROM unnest(CAST(:accounts AS text[])) AS w

@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, TextClause
+from sqlalchemy import Connection, Engine
 
 from adapters.inventory import statements
 from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE, SWITCHABLE, Deliver, Reserve, Settle
 from adapters.inventory.supplies import Supplies
 from adapters.ledger import Ledger
+from adapters.prepared import Prepared
 from adapters.switches import Switches
 from domain.inventory import Delivery, Demand, Held, Reservation, ReservationState
 from domain.neighbour import Refused, Unacceptable, Unavailable
@@ -32,14 +33,14 @@ class EmbeddedInventory:
         """``clock`` gives aware instants; it dates every effect."""
         self.switches = Switches(engine, schema="inventory", operations=SWITCHABLE, slow=frozenset())
         self.supplies = Supplies(engine, clock=clock)
-        self._ledger = Ledger(engine, schema="inventory", clock=clock, switches=self.switches)
+        self.ledger = Ledger(engine, schema="inventory", clock=clock, switches=self.switches)
 
     def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:
         """Hold everything demanded, or nothing: ``NO_STOCK``, ``NUMBER_TAKEN`` or ``UNKNOWN_ITEM`` (F11)."""
         for demand in demands:
             if (demand.sku is None) == (demand.pool is None) or demand.quantity < 1:
                 raise Unacceptable(f"line {demand.line}: a quantity of one stock item or of one pool is demanded")
-        return self._ledger.call(
+        return self.ledger.call(
             RESERVE,
             key=key,
             asked=Reserve(order=order, demands=tuple(demands)),
@@ -51,7 +52,7 @@ class EmbeddedInventory:
 
         Goods that were handed out before are answered with the instant of that.
         """
-        return self._ledger.call(
+        return self.ledger.call(
             DELIVER,
             key=key,
             asked=Deliver(reservation=reservation, line=line),
@@ -60,7 +61,7 @@ class EmbeddedInventory:
 
     def commit(self, *, key: str, reservation: str) -> Reservation | Refused:
         """Take for good what is held and not handed out yet, assign numbers (F29). ``NOT_RESERVED`` after a release."""
-        return self._ledger.call(
+        return self.ledger.call(
             COMMIT,
             key=key,
             asked=Settle(reservation=reservation),
@@ -69,7 +70,7 @@ class EmbeddedInventory:
 
     def release(self, *, key: str, reservation: str) -> Reservation | Refused | None:
         """Give back what is held; ``None`` when nothing was ever held, ``COMMITTED`` when goods are gone (F23)."""
-        return self._ledger.call(
+        return self.ledger.call(
             RELEASE,
             key=key,
             asked=Settle(reservation=reservation),
@@ -78,7 +79,7 @@ class EmbeddedInventory:
 
     def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
         """The answer remembered for a key."""
-        return self._ledger.query(QUERY, key=key)
+        return self.ledger.query(QUERY, key=key)
 
 
 def _reserve(
@@ -91,7 +92,7 @@ def _reserve(
         "locations": [x.location for x in goods],
         "quantities": [x.quantity for x in goods],
     }
-    missing = connection.execute(statements.HOLD, rows | {"key": key, "order": order, "at": at}).scalar_one()
+    missing = statements.HOLD.on(connection, key=key, order=order, at=at, **rows).scalar_one()
     if missing:
         return _shortage(connection, rows)
     values: dict[int, tuple[str, ...]] = {}
@@ -122,28 +123,28 @@ def _shortage(connection: Connection, rows: dict[str, Any]) -> Refused:
 
 
 def _take_numbers(connection: Connection, key: str, demand: Demand) -> tuple[str, ...] | Refused:
-    asked = {"key": key, "line": demand.line, "pool": demand.pool, "wanted": demand.wanted}
+    holder = {"key": key, "line": demand.line, "pool": demand.pool}
     taken: list[str] = []
     if demand.wanted is not None:
-        taken += connection.execute(statements.TAKE_WANTED, asked).scalars()
+        taken += statements.TAKE_WANTED.on(connection, wanted=demand.wanted, **holder).scalars()
         if not taken:
-            return _not_taken(connection, asked)
+            return _not_taken(connection, demand.pool, demand.wanted)
     for take in (statements.TAKE_FREE, statements.TAKE_LAST):
         if len(taken) < demand.quantity:
-            free = connection.execute(take, asked | {"count": demand.quantity - len(taken)}).scalars()
+            free = take.on(connection, count=demand.quantity - len(taken), **holder).scalars()
             taken += sorted(free)
-    return tuple(taken) if len(taken) == demand.quantity else _not_taken(connection, asked | {"wanted": None})
+    return tuple(taken) if len(taken) == demand.quantity else _not_taken(connection, demand.pool)
 
 
-def _not_taken(connection: Connection, asked: dict[str, Any]) -> Refused:
-    pool = connection.execute(statements.POOL, asked).one()
-    if not pool.known:
-        return Refused(code=UNKNOWN_ITEM, message=f"no pool {asked['pool']}")
-    if asked["wanted"] is None:
-        return Refused(code=NO_STOCK, message=f"pool {asked['pool']} has too few free values")
-    if not pool.has_wanted:
-        return Refused(code=UNKNOWN_ITEM, message=f"no {asked['wanted']} in pool {asked['pool']}")
-    return Refused(code=NUMBER_TAKEN, message=f"{asked['wanted']} of pool {asked['pool']} is not free")
+def _not_taken(connection: Connection, pool: str | None, wanted: str | None = None) -> Refused:
+    row = connection.execute(statements.POOL, {"pool": pool, "wanted": wanted}).one()
+    if not row.known:
+        return Refused(code=UNKNOWN_ITEM, message=f"no pool {pool}")
+    if wanted is None:
+        return Refused(code=NO_STOCK, message=f"pool {pool} has too few free values")
+    if not row.has_wanted:
+        return Refused(code=UNKNOWN_ITEM, message=f"no {wanted} in pool {pool}")
+    return Refused(code=NUMBER_TAKEN, message=f"{wanted} of pool {pool} is not free")
 
 
 def _held(demand: Demand, values: tuple[str, ...]) -> Held:
@@ -153,10 +154,9 @@ def _held(demand: Demand, values: tuple[str, ...]) -> Held:
 
 
 def _deliver(connection: Connection, key: str, reservation: str, line: str, at: datetime) -> Delivery | Refused:
-    asked = {"reservation": reservation, "line": line}
-    if connection.execute(statements.HAND_OUT, asked | {"at": at}).scalar_one():
+    if statements.HAND_OUT.on(connection, reservation=reservation, line=line, at=at).scalar_one():
         return Delivery(key=key, line=line, at=at)
-    before = connection.execute(statements.HANDED_OUT, asked).scalar_one()
+    before = connection.execute(statements.HANDED_OUT, {"reservation": reservation, "line": line}).scalar_one()
     if before is None:
         return Refused(code=NOT_RESERVED, message=f"nothing is held for line {line}")
     return Delivery(key=key, line=line, at=before)
@@ -172,10 +172,10 @@ def _release(connection: Connection, reservation: str, at: datetime) -> Reservat
 
 
 def _settle(
-    connection: Connection, statement: TextClause, reservation: str, state: ReservationState, at: datetime
+    connection: Connection, statement: Prepared, reservation: str, state: ReservationState, at: datetime
 ) -> Reservation | Refused | None:
     """End a reservation, or say why not; ``None`` when there is none."""
-    reserved = connection.execute(statement, {"reservation": reservation, "at": at}).scalar_one_or_none()
+    reserved = statement.on(connection, reservation=reservation, at=at).scalar_one_or_none()
     if reserved is not None:
         return _in_state(reserved, state)
     row = connection.execute(statements.RESERVATION, {"reservation": reservation}).one_or_none()

@@ -6,10 +6,13 @@ that want the same things in another order wait for each other, and never in a c
 
 from sqlalchemy import text
 
-HOLD = text("""
+from adapters.prepared import Prepared
+
+HOLD = Prepared(
+    "inventory_hold",
+    """
 WITH wanted AS (
-    SELECT * FROM unnest(CAST(:lines AS text[]), CAST(:skus AS text[]), CAST(:locations AS text[]),
-                         CAST(:quantities AS integer[])) AS w (line, sku, location, quantity)
+    SELECT * FROM unnest(:lines, :skus, :locations, :quantities) AS w (line, sku, location, quantity)
 ), totals AS (
     SELECT sku, location, sum(quantity) AS quantity FROM wanted GROUP BY sku, location
 ), locked AS (
@@ -29,7 +32,15 @@ WITH wanted AS (
     ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM totals) - (SELECT count(*) FROM taken)
-""")
+""",
+    key="text",
+    order="text",
+    at="timestamptz",
+    lines="text[]",
+    skus="text[]",
+    locations="text[]",
+    quantities="integer[]",
+)
 
 SHORTAGES = text("""
 SELECT t.sku, t.location, t.quantity, s.on_hand - s.reserved AS available
@@ -42,11 +53,18 @@ WHERE s.sku IS NULL OR s.on_hand - s.reserved < t.quantity
 ORDER BY t.sku, t.location
 """)
 
-TAKE_WANTED = text("""
+TAKE_WANTED = Prepared(
+    "inventory_take_wanted",
+    """
 UPDATE inventory.numbers SET state = 'reserved', reservation = :key, line = :line
 WHERE pool = :pool AND value = :wanted AND state = 'available'
 RETURNING value
-""")
+""",
+    key="text",
+    line="text",
+    pool="text",
+    wanted="text",
+)
 
 _TAKE_FREE = """
 WITH free AS (
@@ -58,10 +76,17 @@ FROM free WHERE n.pool = free.pool AND n.value = free.value
 RETURNING n.value
 """
 
-TAKE_FREE = text(_TAKE_FREE.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED"))
+TAKE_FREE = Prepared(
+    "inventory_take_free",
+    _TAKE_FREE.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED"),
+    key="text",
+    line="text",
+    pool="text",
+    count="integer",
+)
 """Passes over what others are taking at this moment."""
 
-TAKE_LAST = text(_TAKE_FREE)
+TAKE_LAST = Prepared("inventory_take_last", _TAKE_FREE, key="text", line="text", pool="text", count="integer")
 """Waits for them, so that what is said to be gone is gone."""
 
 POOL = text("""
@@ -99,7 +124,13 @@ WITH reservation AS (
 {off_the_shelf})
 SELECT count(*) FROM goods
 """
-HAND_OUT = text(_HAND_OUT.replace("{off_the_shelf}", _OFF_THE_SHELF))
+HAND_OUT = Prepared(
+    "inventory_hand_out",
+    _HAND_OUT.replace("{off_the_shelf}", _OFF_THE_SHELF),
+    reservation="text",
+    line="text",
+    at="timestamptz",
+)
 
 HANDED_OUT = text("SELECT max(taken_at) FROM inventory.holds WHERE reservation = :reservation AND line = :line")
 
@@ -117,9 +148,11 @@ WITH reservation AS (
 )
 SELECT CAST(c.answer AS text) AS reserved FROM reservation r JOIN inventory.calls c USING (key)
 """
-COMMIT = text(_COMMIT.replace("{off_the_shelf}", _OFF_THE_SHELF))
+COMMIT = Prepared(
+    "inventory_commit", _COMMIT.replace("{off_the_shelf}", _OFF_THE_SHELF), reservation="text", at="timestamptz"
+)
 
-RELEASE = text("""
+_RELEASE = """
 WITH reservation AS (
     UPDATE inventory.reservations SET state = 'released', settled_at = :at
     WHERE key = :reservation AND state = 'reserved' AND NOT handing_out RETURNING key
@@ -139,7 +172,8 @@ WITH reservation AS (
     WHERE n.reservation = r.key AND n.state = 'reserved'
 )
 SELECT CAST(c.answer AS text) AS reserved FROM reservation r JOIN inventory.calls c USING (key)
-""")
+"""
+RELEASE = Prepared("inventory_release", _RELEASE, reservation="text", at="timestamptz")
 
 RESERVATION = text("""
 SELECT r.state, r.handing_out, CAST(c.answer AS text) AS reserved

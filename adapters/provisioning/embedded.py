@@ -7,6 +7,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, Engine, text
 
 from adapters.ledger import Ledger, NotReady
+from adapters.prepared import Prepared
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, SLOW, SWITCHABLE, Deactivate
 from adapters.switches import Switches
 from domain.neighbour import Refused
@@ -19,7 +20,7 @@ class EmbeddedProvisioning:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime]) -> None:
         """``clock`` gives aware instants; it dates every activation."""
         self.switches = Switches(engine, schema="provisioning", operations=SWITCHABLE, slow=SLOW)
-        self._ledger = Ledger(engine, schema="provisioning", clock=clock, switches=self.switches)
+        self.ledger = Ledger(engine, schema="provisioning", clock=clock, switches=self.switches)
 
     def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:
         """Bring a service up, or bring one that runs up to date: it is never there twice, and runs since it first did.
@@ -27,7 +28,7 @@ class EmbeddedProvisioning:
         A slow network answers ``Working`` and is done by itself when its time has passed; ask again with the same key.
         """
         try:
-            return self._ledger.call(
+            return self.ledger.call(
                 ACTIVATE, key=key, asked=service, effect=lambda connection, at: _activate(connection, key, service, at)
             )
         except NotReady as answer:
@@ -35,7 +36,7 @@ class EmbeddedProvisioning:
 
     def deactivate(self, *, key: str, service: str) -> Activation | Refused | None:
         """Take a service down, with the instant it went down; ``None`` when the network never had it."""
-        return self._ledger.call(
+        return self.ledger.call(
             DEACTIVATE,
             key=key,
             asked=Deactivate(service=service),
@@ -45,30 +46,30 @@ class EmbeddedProvisioning:
     def query(self, *, key: str) -> Activation | Refused | None:
         """The answer remembered for a key; ``None`` also while the network is at it."""
         try:
-            return self._ledger.query(QUERY, key=key)
+            return self.ledger.query(QUERY, key=key)
         except NotReady:
             return None
 
     def list_active(self, *, as_of: datetime) -> Sequence[RunningService]:
         """Every service that ran at an instant (F06)."""
-        with self._ledger.reading(LIST_ACTIVE.name) as connection:
+        with self.ledger.reading(LIST_ACTIVE.name) as connection:
             rows = connection.execute(_RUNNING, {"as_of": as_of})
             return tuple(RunningService(**row._mapping) for row in rows)  # noqa: SLF001 - the public name of columns
 
 
 def _activate(connection: Connection, key: str, service: NetworkService, at: datetime) -> Activation:
-    row = {
-        "service": service.service,
-        "product": service.product,
-        "account": service.account,
-        "billable": service.billable,
-        "service_id": service.service_id,
-        "features": list(service.features),
-        "numbers": to_json(service.numbers).decode(),
-        "attributes": to_json(service.attributes).decode(),
-        "since": at,
-    }
-    since = connection.execute(_ACTIVATE, row).scalar_one()
+    since = _ACTIVATE.on(
+        connection,
+        service=service.service,
+        product=service.product,
+        account=service.account,
+        billable=service.billable,
+        service_id=service.service_id,
+        features=list(service.features),
+        numbers=to_json(service.numbers).decode(),
+        attributes=to_json(service.attributes).decode(),
+        since=at,
+    ).scalar_one()
     return Activation(key=key, service=service.service, state=ServiceState.ACTIVE, at=since)
 
 
@@ -81,16 +82,28 @@ def _deactivate(connection: Connection, key: str, service: str, at: datetime) ->
     return Activation(key=key, service=service, state=ServiceState.INACTIVE, at=until)
 
 
-_ACTIVATE = text("""
+_ACTIVATE = Prepared(
+    "provisioning_activate",
+    """
 INSERT INTO provisioning.services
     (service, product, account, billable, service_id, features, numbers, attributes, since)
-VALUES (:service, :product, :account, :billable, :service_id, CAST(:features AS text[]), :numbers, :attributes, :since)
+VALUES (:service, :product, :account, :billable, :service_id, :features, :numbers, :attributes, :since)
 ON CONFLICT (service) WHERE until IS NULL DO UPDATE SET
     (product, account, billable, service_id, features, numbers, attributes)
     = (EXCLUDED.product, EXCLUDED.account, EXCLUDED.billable, EXCLUDED.service_id, EXCLUDED.features, EXCLUDED.numbers,
        EXCLUDED.attributes)
 RETURNING since
-""")
+""",
+    service="text",
+    product="text",
+    account="text",
+    billable="boolean",
+    service_id="text",
+    features="text[]",
+    numbers="jsonb",
+    attributes="jsonb",
+    since="timestamptz",
+)
 
 # A slow activation that is called off before it ran leaves an empty period.
 _DEACTIVATE = text("""
