@@ -19,14 +19,11 @@ from activities.inventory import InventoryActivities
 from activities.neighbours import Billing, Inventory, Provisioning
 from activities.provisioning import ProvisioningActivities
 from activities.records import RecordActivities
-
-# from adapters.billing.client import BillingClient
+from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
-
-# from adapters.inventory.client import InventoryClient
+from adapters.inventory.client import InventoryClient
 from adapters.inventory.embedded import EmbeddedInventory
-
-# from adapters.provisioning.client import ProvisioningClient
+from adapters.provisioning.client import ProvisioningClient
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.propagation import STATE_ONLY, PropagatedFields
 from models.catalogs import PostgresCatalogs
