@@ -87,5 +87,5 @@ def _ask(fallout: Fallout) -> str:
     return (
         f"**Fallout {fallout.id}** ({fallout.type}) at `{fallout.step}`: {fallout.code}: {fallout.message}\n\n"
         f"Decide with the Update `resolve` (one of: {', '.join(fallout.decisions)}):\n\n"
-        f"```json\n{json.dumps(answer)}\n```"
+        f"```json\n{json.dumps(answer, indent=1)}\n```"
     )
