@@ -104,7 +104,7 @@ class Live:
 
     def searched(self, query: str) -> int:
         """How many runs Temporal finds."""
-        return int(json.loads(self._temporal("workflow", "count", "-q", query))["count"])
+        return int(json.loads(self._temporal("workflow", "count", "-q", query)).get("count", 0))
 
     def activity(self, order: str) -> str:
         """The id of the activity that is tried again and again."""
