@@ -21,6 +21,7 @@ def connect(url: str, *, pool_size: int) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=0,
+        pool_use_lifo=True,  # a connection that was just used has its plans and caches at hand
         pool_pre_ping=False,
         pool_recycle=1_800,
         connect_args={
