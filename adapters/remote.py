@@ -1,102 +1,166 @@
-"""A neighbour over HTTP: one request, one answer, and an honest word when there is none.
+"""One exchange with a neighbour over HTTP, and what each way of not answering means.
 
-``POST /{operation}`` with the key in ``Idempotency-Key`` does something, ``GET /{operation}`` asks. 200 and 202 carry an
-answer, 409 and 422 a refusal. Nothing is tried twice here: that is for those who know what it would mean.
+``POST /{operation}`` with the key in ``Idempotency-Key`` does something, ``GET /{operation}`` asks. 200 and 202 carry
+an answer, 204 is none, 409 and 422 are a refusal. It never sleeps and never tries again: that is for those who know
+what it would mean.
 """
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from adapters.wire import Answer, Asked, Operation
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 
-CONNECT_S, ANSWER_S = 2.0, 10.0
-MAX_ANSWER_BYTES = 1_000_000
-ANSWERED = frozenset({200, 202})
-REFUSED = frozenset({409, 422})
-NOT_DONE = frozenset({408, 425, 429, 503})
-IN_DOUBT = frozenset({500, 502, 504})
+CONNECT_S = 2.0
+READ_S = 10.0
+"""For each read, and for the whole answer: a trickle of bytes is no answer."""
+LARGEST_ANSWER = 1_000_000
+LONGEST_PAUSE_S = 3_600.0
+"""A neighbour that asks for a longer pause is asked again after this one."""
 
-_REFUSAL = TypeAdapter(Refused)
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_REFUSED = TypeAdapter(Refused)
+_NO = frozenset({409, 422})
+_NOT_NOW = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class Remote:
-    """One neighbour at a base URL; ``transport`` is for those who put something in between."""
+    """A neighbour at a base URL.
+
+    Raises ``Unavailable`` when nothing was done, ``OutcomeUnknown`` when it was sent and no answer came (for a question
+    that changes nothing that is ``Unavailable`` too), ``Unacceptable`` when question or answer make no sense.
+    """
 
     def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._client = httpx.Client(
+        """Neither redirects nor the environment lead elsewhere; ``transport`` is for who puts something in between."""
+        self._http = httpx.Client(
             base_url=base_url,
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            limits=httpx.Limits(keepalive_expiry=2.0),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             follow_redirects=False,
             trust_env=False,
             transport=transport,
         )
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._client.close()
+        """Close the connections that are kept open."""
+        self._http.close()
 
-    def call(self, operation: Operation[Asked, Answer], *, key: str, asked: Asked) -> Answer:
-        """The answer to something to be done; :class:`OutcomeUnknown` when it was sent and no answer understood."""
-        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+    def call(
+        self, operation: Operation[Asked, Answer], *, key: str, asked: Asked, fits: Callable[[Answer], bool]
+    ) -> Answer:
+        """The answer to a call; ``fits`` tells whether an answer is one to this question."""
+        headers = {"Idempotency-Key": quote(key, safe=":/"), "Content-Type": "application/json"}
+        body = operation.asked.dump_json(asked)
+        request = self._http.build_request("POST", operation.name, content=body, headers=headers)
         try:
-            with self._client.stream(
-                "POST", f"/{operation.name}", content=operation.asked.dump_json(asked), headers=headers
-            ) as response:
-                return _answer(operation, response, _body(response))
-        except _NOT_SENT as error:
-            raise Unavailable(f"{operation.name}: {error}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise OutcomeUnknown(f"{operation.name}: no answer: {error!r}") from error
-
-    def read(self, operation: Operation[Any, Answer], **parameters: str | list[str]) -> Answer:
-        """The answer to a question, which changes nothing: whatever goes wrong, it can be asked again."""
-        try:
-            with self._client.stream("GET", f"/{operation.name}", params=_flat(parameters)) as response:
-                return _answer(operation, response, _body(response))
+            return self._answer(operation, request, fits)
         except httpx.HTTPError as error:
-            raise Unavailable(f"{operation.name}: {error!r}") from error
-        except OutcomeUnknown as error:
-            raise Unavailable(str(error)) from error
+            raise OutcomeUnknown(f"{operation.name}: no answer ({error!r})") from error
 
+    def ask(
+        self,
+        operation: Operation[None, Answer],
+        parameters: Mapping[str, Any],
+        *,
+        fits: Callable[[Answer], bool] = lambda _: True,
+    ) -> Answer:
+        """The answer to a question that changes nothing: when none comes, it can simply be asked again."""
+        request = self._http.build_request("GET", operation.name, params=parameters)
+        try:
+            return self._answer(operation, request, fits)
+        except (httpx.HTTPError, OutcomeUnknown) as error:
+            raise Unavailable(f"{operation.name}: no answer ({error!r})") from error
 
-def _flat(parameters: Mapping[str, str | list[str]]) -> list[tuple[str, str | int | float | bool | None]]:
-    return [(name, x) for name, value in parameters.items() for x in ([value] if isinstance(value, str) else value)]
+    def _answer(
+        self, operation: Operation[Any, Answer], request: httpx.Request, fits: Callable[[Answer], bool]
+    ) -> Answer:
+        status, headers, body = self._exchange(request)
+        match status:
+            case HTTPStatus.OK | HTTPStatus.ACCEPTED:
+                answer = _read(operation.answer, body)
+            case HTTPStatus.NO_CONTENT:
+                answer = _read(operation.answer, b"null")
+            case _ if status in _NO:
+                answer = _read(operation.answer, _REFUSED.dump_json(_read(_REFUSED, body)))
+            case _ if status in _NOT_NOW:
+                raise Unavailable(f"{operation.name}: HTTP {status}", retry_after_s=_pause_s(headers))
+            case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise OutcomeUnknown(f"{operation.name}: HTTP {status}")
+            case _:
+                raise Unacceptable(f"{operation.name}: HTTP {status}")
+        if not fits(answer):
+            raise Unacceptable(f"{operation.name}: the answer is to another question")
+        return answer
+
+    def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        try:
+            response = self._http.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unavailable(f"not reached ({error!r})") from error
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
+            raise Unacceptable(f"cannot be sent ({error!r})") from error
+        try:
+            return response.status_code, response.headers, _body(response)
+        finally:
+            response.close()
 
 
 def _body(response: httpx.Response) -> bytes:
-    """The body, up to a bound; more than that is no answer that was asked for."""
-    body = b""
-    for part in response.iter_bytes():
-        body += part
-        if len(body) > MAX_ANSWER_BYTES:
-            raise OutcomeUnknown(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return body
+    """The body, as sent; not more of it, and not for longer, than an answer may take."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise Unacceptable("the answer is compressed, which was not asked for")
+    deadline = time.monotonic() + READ_S
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise Unacceptable(f"the answer has more than {LARGEST_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer took too long", request=response.request)
+    return bytes(body)
 
 
-def _answer(operation: Operation[Any, Answer], response: httpx.Response, body: bytes) -> Answer:
-    status = response.status_code
-    if status in NOT_DONE:
-        raise Unavailable(f"{operation.name}: status {status}", retry_after_s=_retry_after_s(response))
-    if status in IN_DOUBT:
-        raise OutcomeUnknown(f"{operation.name}: status {status}")
+def _read(kind: TypeAdapter[Answer], body: bytes) -> Answer:
+    """The body as a value; what is no JSON of that shape, or holds what no database takes, is not acceptable."""
     try:
-        if status in ANSWERED:
-            return operation.answer.validate_json(body, strict=True)
-        if status in REFUSED:
-            _REFUSAL.validate_json(body, strict=True)
-            return operation.answer.validate_json(body, strict=True)
-    except ValidationError as error:
-        if status in ANSWERED:
-            raise OutcomeUnknown(f"{operation.name}: an answer of status {status} that is none") from error
-    raise Unacceptable(f"{operation.name}: status {status}")
+        found = from_json(body, allow_inf_nan=False)
+        if b"\\u0000" in body or _endless(found):
+            raise Unacceptable("the answer holds NUL, or a number without end")
+        return kind.validate_json(body, strict=True)
+    except ValueError as error:  # a ValidationError is one
+        raise Unacceptable("the answer makes no sense") from error
 
 
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """The pause asked for, when it is given in seconds."""
-    asked = response.headers.get("retry-after", "")
-    return float(asked) if asked.replace(".", "", 1).isdigit() else None
+def _endless(found: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether JSON holds a number such as 1e400, which reads as infinity."""
+    match found:
+        case float():
+            return not math.isfinite(found)
+        case dict():
+            return any(_endless(x) for x in found.values())
+        case list():
+            return any(_endless(x) for x in found)
+        case _:
+            return False
+
+
+def _pause_s(headers: httpx.Headers) -> float | None:
+    """How long the neighbour wants not to be asked: seconds, or a date to compare with the date of its answer."""
+    wanted = headers.get("Retry-After", "").strip()
+    if wanted.isascii() and wanted.isdigit():
+        return min(float(wanted), LONGEST_PAUSE_S)
+    try:
+        pause_s = (parsedate_to_datetime(wanted) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return min(max(pause_s, 0.0), LONGEST_PAUSE_S)

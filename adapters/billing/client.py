@@ -1,4 +1,4 @@
-"""Billing, at the other end of a line."""
+"""A remote billing system, over HTTP."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,53 +20,70 @@ from adapters.billing.operations import (
     Void,
 )
 from adapters.remote import Remote
-from domain.billing import Account, Billed, BilledService, ServiceOrder
+from domain.billing import Account, Billed, BilledService, InstanceState, ServiceOrder
 from domain.catalog_sync import BillingProduct
 from domain.neighbour import Refused
 
 
 class BillingClient:
-    """Billing over HTTP."""
+    """Billing at a base URL, which serves what :mod:`adapters.billing.operations` says."""
 
     def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self._remote = Remote(base_url, transport=transport)
 
     def sync_customer(self, *, key: str, account: Account) -> Account | Refused:
         """Make the account known, or bring it up to date (F34)."""
-        return self._remote.call(SYNC_CUSTOMER, key=key, asked=account)
+        return self._remote.call(
+            SYNC_CUSTOMER, key=key, asked=account, fits=lambda x: isinstance(x, Refused) or x.id == account.id
+        )
 
     def initiate(self, *, key: str, orders: Sequence[ServiceOrder]) -> Billed | Refused:
-        """Phase one for the services of a bundle, all or none (B49)."""
-        return self._remote.call(INITIATE, key=key, asked=Initiate(orders=tuple(orders)))
+        """Phase one for the services of a bundle (B49)."""
+        asked = Initiate(orders=tuple(orders))
+        return self._remote.call(INITIATE, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.INITIATED))
 
     def fulfill(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
         """Phase two for one initiated service (B49, B57)."""
-        return self._remote.call(FULFILL, key=key, asked=Bill(order=order, actual=actual))
+        asked = Bill(order=order, actual=actual)
+        return self._remote.call(FULFILL, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.ACTIVE))
 
     def purchase(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
         """The one call of single-phase billing (B48)."""
-        return self._remote.call(PURCHASE, key=key, asked=Bill(order=order, actual=actual))
+        asked = Bill(order=order, actual=actual)
+        return self._remote.call(PURCHASE, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.ACTIVE))
 
     def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
-        """Take back an initiated service; ``None`` when there is none (5.4)."""
-        return self._remote.call(VOID_INITIATED, key=key, asked=Void(asset=asset))
+        """Take back an initiated service, instance and products together (5.4)."""
+        return self._remote.call(
+            VOID_INITIATED, key=key, asked=Void(asset=asset), fits=lambda x: _fits(x, key, InstanceState.VOIDED)
+        )
 
     def query(self, *, key: str) -> Billed | Account | Refused | None:
         """The answer remembered for a key."""
-        return self._remote.read(QUERY, key=key)
+        return self._remote.ask(QUERY, {"key": key}, fits=lambda x: not isinstance(x, Billed) or x.key == key)
 
     def references(self, *, product: str) -> Sequence[str]:
         """Ids of the open purchases of a product (B40)."""
-        return self._remote.read(REFERENCES, product=product)
+        return self._remote.ask(REFERENCES, {"product": product})
 
     def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
-        """Every service billed as active at an instant."""
-        return self._remote.read(LIST_ACTIVE, as_of=as_of.isoformat())
+        """Every service billed as active at an instant (F06)."""
+        return self._remote.ask(
+            LIST_ACTIVE, {"as_of": as_of.isoformat()}, fits=lambda found: all(x.since.tzinfo for x in found)
+        )
 
     def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:
-        """Billing's own products; those named come with their Events (B18, B32, B62)."""
-        return self._remote.read(PRODUCTS, service_instances=list(service_instances))
+        """The billing system's own products (B18, B32, B62)."""
+        return self._remote.ask(PRODUCTS, {"service_instances": list(service_instances)})
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections that are kept open."""
         self._remote.close()
+
+
+def _fits(answer: Billed | Refused | None, key: str, state: InstanceState) -> bool:
+    return not isinstance(answer, Billed) or (
+        answer.key == key
+        and answer.state is state
+        and all(x.starts is None or x.starts.tzinfo is not None for x in answer.purchases)
+    )

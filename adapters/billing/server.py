@@ -1,8 +1,10 @@
-"""The embedded billing system over HTTP."""
+"""The billing system, served over HTTP."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
+from pydantic import AwareDatetime
 
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.billing.operations import (
@@ -16,27 +18,44 @@ from adapters.billing.operations import (
     SYNC_CUSTOMER,
     VOID_INITIATED,
 )
-from adapters.serving import Served, create_app
+from adapters.serving import Change, add_controls, question, serve
+from domain.billing import Account, Billed, BilledService
+from domain.catalog_sync import BillingProduct
+from domain.neighbour import Refused
 
 
-def serve(billing: EmbeddedBilling) -> FastAPI:
-    """The billing system as an application."""
-    return create_app(
-        Served(
-            name="billing",
-            switches=billing.switches,
-            does={
-                SYNC_CUSTOMER: lambda key, asked: billing.sync_customer(key=key, account=asked),
-                INITIATE: lambda key, asked: billing.initiate(key=key, orders=asked.orders),
-                FULFILL: lambda key, asked: billing.fulfill(key=key, order=asked.order, actual=asked.actual),
-                PURCHASE: lambda key, asked: billing.purchase(key=key, order=asked.order, actual=asked.actual),
-                VOID_INITIATED: lambda key, asked: billing.void_initiated(key=key, asset=asked.asset),
-            },
-            reads={
-                QUERY: lambda asked: billing.query(key=asked["key"]),
-                REFERENCES: lambda asked: billing.references(product=asked["product"]),
-                LIST_ACTIVE: lambda asked: billing.list_active(as_of=datetime.fromisoformat(asked["as_of"])),
-                PRODUCTS: lambda asked: billing.products(service_instances=asked.getlist("service_instances")),
-            },
-        )
+def create_app(billing: EmbeddedBilling) -> FastAPI:
+    """The server of an embedded billing system."""
+    app = serve(
+        "Billing",
+        changes=(
+            Change(SYNC_CUSTOMER, lambda key, x: billing.sync_customer(key=key, account=x)),
+            Change(INITIATE, lambda key, x: billing.initiate(key=key, orders=x.orders)),
+            Change(FULFILL, lambda key, x: billing.fulfill(key=key, order=x.order, actual=x.actual)),
+            Change(PURCHASE, lambda key, x: billing.purchase(key=key, order=x.order, actual=x.actual)),
+            Change(VOID_INITIATED, lambda key, x: billing.void_initiated(key=key, asset=x.asset)),
+        ),
     )
+
+    @question(app, QUERY)
+    def query(key: str) -> Billed | Account | Refused | None:
+        return billing.query(key=key)
+
+    @question(app, REFERENCES)
+    def references(product: str) -> tuple[str, ...]:
+        return tuple(billing.references(product=product))
+
+    @question(app, LIST_ACTIVE)
+    def list_active(as_of: AwareDatetime) -> tuple[BilledService, ...]:
+        return tuple(billing.list_active(as_of=as_of))
+
+    @question(app, PRODUCTS)
+    def products(service_instances: Annotated[Sequence[str], Query()] = ()) -> tuple[BillingProduct, ...]:
+        return tuple(billing.products(service_instances=service_instances))
+
+    @app.put("/products", tags=["control"], status_code=204)
+    def load_products(products: list[BillingProduct]) -> None:
+        billing.load_products(products)
+
+    add_controls(app, switches=billing.switches, ledger=billing.ledger)
+    return app

@@ -1,4 +1,4 @@
-"""Inventory, at the other end of a line."""
+"""A remote inventory system, over HTTP."""
 
 from collections.abc import Sequence
 
@@ -6,36 +6,54 @@ import httpx
 
 from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE, Deliver, Reserve, Settle
 from adapters.remote import Remote
-from domain.inventory import Delivery, Demand, Reservation
+from domain.inventory import Delivery, Demand, Reservation, ReservationState
 from domain.neighbour import Refused
 
 
 class InventoryClient:
-    """Inventory over HTTP."""
+    """Inventory at a base URL, which serves what :mod:`adapters.inventory.operations` says."""
 
     def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self._remote = Remote(base_url, transport=transport)
 
     def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:
-        """Hold everything demanded, or nothing."""
-        return self._remote.call(RESERVE, key=key, asked=Reserve(order=order, demands=tuple(demands)))
+        """Hold everything demanded, or nothing (F11)."""
+        asked = Reserve(order=order, demands=tuple(demands))
+        return self._remote.call(
+            RESERVE, key=key, asked=asked, fits=lambda x: _is_about(x, key, ReservationState.RESERVED)
+        )
 
     def deliver(self, *, key: str, reservation: str, line: str) -> Delivery | Refused:
-        """Hand the goods held for one line to the customer."""
-        return self._remote.call(DELIVER, key=key, asked=Deliver(reservation=reservation, line=line))
+        """Hand out the goods held for a line (F03)."""
+        asked = Deliver(reservation=reservation, line=line)
+        return self._remote.call(DELIVER, key=key, asked=asked, fits=lambda x: _proves(x, key, line))
 
     def commit(self, *, key: str, reservation: str) -> Reservation | Refused:
-        """Take what is held for good."""
-        return self._remote.call(COMMIT, key=key, asked=Settle(reservation=reservation))
+        """Take for good what is held (F29)."""
+        asked = Settle(reservation=reservation)
+        return self._remote.call(
+            COMMIT, key=key, asked=asked, fits=lambda x: _is_about(x, reservation, ReservationState.COMMITTED)
+        )
 
     def release(self, *, key: str, reservation: str) -> Reservation | Refused | None:
-        """Give back what is held; ``None`` when the reservation never came to be."""
-        return self._remote.call(RELEASE, key=key, asked=Settle(reservation=reservation))
+        """Give back what is held (F23)."""
+        asked = Settle(reservation=reservation)
+        return self._remote.call(
+            RELEASE, key=key, asked=asked, fits=lambda x: _is_about(x, reservation, ReservationState.RELEASED)
+        )
 
     def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
         """The answer remembered for a key."""
-        return self._remote.read(QUERY, key=key)
+        return self._remote.ask(QUERY, {"key": key})
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections that are kept open."""
         self._remote.close()
+
+
+def _is_about(answer: Reservation | Refused | None, reservation: str, state: ReservationState) -> bool:
+    return not isinstance(answer, Reservation) or (answer.key == reservation and answer.state is state)
+
+
+def _proves(answer: Delivery | Refused, key: str, line: str) -> bool:
+    return isinstance(answer, Refused) or ((answer.key, answer.line) == (key, line) and answer.at.tzinfo is not None)

@@ -1,24 +1,64 @@
-"""The embedded inventory over HTTP."""
+"""The inventory system, served over HTTP: the protocol, and the keeping of shelves and pools (F29, F30)."""
 
-from fastapi import FastAPI
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Body, FastAPI, HTTPException
 
 from adapters.inventory.embedded import EmbeddedInventory
 from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE
-from adapters.serving import Served, create_app
+from adapters.inventory.supplies import Number, Stock
+from adapters.serving import Change, add_controls, question, serve
+from domain.inventory import DEFAULT_LOCATION, Delivery, Reservation
+from domain.neighbour import Refused
 
 
-def serve(inventory: EmbeddedInventory) -> FastAPI:
-    """The inventory as an application."""
-    return create_app(
-        Served(
-            name="inventory",
-            switches=inventory.switches,
-            does={
-                RESERVE: lambda key, asked: inventory.reserve(key=key, order=asked.order, demands=asked.demands),
-                DELIVER: lambda key, asked: inventory.deliver(key=key, reservation=asked.reservation, line=asked.line),
-                COMMIT: lambda key, asked: inventory.commit(key=key, reservation=asked.reservation),
-                RELEASE: lambda key, asked: inventory.release(key=key, reservation=asked.reservation),
-            },
-            reads={QUERY: lambda asked: inventory.query(key=asked["key"])},
-        )
+def create_app(inventory: EmbeddedInventory) -> FastAPI:
+    """The server of an embedded inventory."""
+    app = serve(
+        "Inventory",
+        changes=(
+            Change(RESERVE, lambda key, x: inventory.reserve(key=key, order=x.order, demands=x.demands)),
+            Change(DELIVER, lambda key, x: inventory.deliver(key=key, reservation=x.reservation, line=x.line)),
+            Change(COMMIT, lambda key, x: inventory.commit(key=key, reservation=x.reservation)),
+            Change(RELEASE, lambda key, x: inventory.release(key=key, reservation=x.reservation)),
+        ),
     )
+
+    @question(app, QUERY)
+    def query(key: str) -> Reservation | Delivery | Refused | None:
+        return inventory.query(key=key)
+
+    _add_supplies(app, inventory)
+    add_controls(app, switches=inventory.switches, ledger=inventory.ledger)
+    return app
+
+
+def _add_supplies(app: FastAPI, inventory: EmbeddedInventory) -> None:
+    @app.get("/stock", tags=["supplies"])
+    def stock() -> Sequence[Stock]:
+        return inventory.supplies.stock()
+
+    @app.post("/stock", tags=["supplies"])
+    def receive(
+        sku: Annotated[str, Body()],
+        quantity: Annotated[int, Body(ge=0)],
+        location: Annotated[str, Body()] = DEFAULT_LOCATION,
+        reorder_point: Annotated[int | None, Body(ge=0)] = None,
+    ) -> Stock:
+        return inventory.supplies.receive(sku=sku, quantity=quantity, location=location, reorder_point=reorder_point)
+
+    @app.get("/pools/{pool}", tags=["supplies"])
+    def numbers(pool: str) -> Sequence[Number]:
+        return inventory.supplies.numbers(pool=pool)
+
+    @app.post("/pools/{pool}", tags=["supplies"])
+    def create_range(pool: str, first: Annotated[str, Body()], last: Annotated[str, Body()]) -> int:
+        try:
+            return inventory.supplies.create_range(pool=pool, first=first, last=last)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
+
+    @app.delete("/pools/{pool}", tags=["supplies"])
+    def delete_unused(pool: str, value: str | None = None) -> Sequence[str]:
+        return inventory.supplies.delete_unused(pool=pool, values=None if value is None else [value])

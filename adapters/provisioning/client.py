@@ -1,4 +1,4 @@
-"""The network, at the other end of a line."""
+"""A remote network, over HTTP."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,31 +8,48 @@ import httpx
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, Deactivate
 from adapters.remote import Remote
 from domain.neighbour import Refused
-from domain.provisioning import Activation, NetworkService, RunningService, Working
+from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
 
 
 class ProvisioningClient:
-    """Provisioning over HTTP."""
+    """The network at a base URL, which serves what :mod:`adapters.provisioning.operations` says."""
 
     def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self._remote = Remote(base_url, transport=transport)
 
     def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:
-        """Bring a service up; ``Working`` when it takes longer: ask again with the same key."""
-        return self._remote.call(ACTIVATE, key=key, asked=service)
+        """Bring a service up (F20)."""
+        return self._remote.call(
+            ACTIVATE, key=key, asked=service, fits=lambda x: _fits(x, key, service.service, ServiceState.ACTIVE)
+        )
 
     def deactivate(self, *, key: str, service: str) -> Activation | Refused | None:
-        """Take a service down; ``None`` when the network never had it."""
-        return self._remote.call(DEACTIVATE, key=key, asked=Deactivate(service=service))
+        """Take a service down."""
+        asked = Deactivate(service=service)
+        return self._remote.call(
+            DEACTIVATE, key=key, asked=asked, fits=lambda x: _fits(x, key, service, ServiceState.INACTIVE)
+        )
 
     def query(self, *, key: str) -> Activation | Refused | None:
         """The answer remembered for a key."""
-        return self._remote.read(QUERY, key=key)
+        return self._remote.ask(QUERY, {"key": key}, fits=lambda x: not isinstance(x, Activation) or x.key == key)
 
     def list_active(self, *, as_of: datetime) -> Sequence[RunningService]:
-        """Every service that ran at an instant."""
-        return self._remote.read(LIST_ACTIVE, as_of=as_of.isoformat())
+        """Every service that ran at an instant (F06)."""
+        return self._remote.ask(
+            LIST_ACTIVE, {"as_of": as_of.isoformat()}, fits=lambda found: all(x.since.tzinfo for x in found)
+        )
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections that are kept open."""
         self._remote.close()
+
+
+def _fits(answer: Activation | Working | Refused | None, key: str, service: str, state: ServiceState) -> bool:
+    match answer:
+        case Activation():
+            return (answer.key, answer.service, answer.state) == (key, service, state) and answer.at.tzinfo is not None
+        case Working():
+            return answer.key == key and answer.again_in_s >= 0
+        case _:
+            return True

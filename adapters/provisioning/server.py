@@ -1,27 +1,32 @@
-"""The embedded network over HTTP."""
-
-from datetime import datetime
+"""The network, served over HTTP."""
 
 from fastapi import FastAPI
+from pydantic import AwareDatetime
 
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY
-from adapters.serving import Served, create_app
+from adapters.serving import Change, add_controls, question, serve
+from domain.neighbour import Refused
+from domain.provisioning import Activation, RunningService
 
 
-def serve(provisioning: EmbeddedProvisioning) -> FastAPI:
-    """The network as an application."""
-    return create_app(
-        Served(
-            name="provisioning",
-            switches=provisioning.switches,
-            does={
-                ACTIVATE: lambda key, asked: provisioning.activate(key=key, service=asked),
-                DEACTIVATE: lambda key, asked: provisioning.deactivate(key=key, service=asked.service),
-            },
-            reads={
-                QUERY: lambda asked: provisioning.query(key=asked["key"]),
-                LIST_ACTIVE: lambda asked: provisioning.list_active(as_of=datetime.fromisoformat(asked["as_of"])),
-            },
-        )
+def create_app(provisioning: EmbeddedProvisioning) -> FastAPI:
+    """The server of an embedded network."""
+    app = serve(
+        "Provisioning",
+        changes=(
+            Change(ACTIVATE, lambda key, x: provisioning.activate(key=key, service=x)),
+            Change(DEACTIVATE, lambda key, x: provisioning.deactivate(key=key, service=x.service)),
+        ),
     )
+
+    @question(app, QUERY)
+    def query(key: str) -> Activation | Refused | None:
+        return provisioning.query(key=key)
+
+    @question(app, LIST_ACTIVE)
+    def list_active(as_of: AwareDatetime) -> tuple[RunningService, ...]:
+        return tuple(provisioning.list_active(as_of=as_of))
+
+    add_controls(app, switches=provisioning.switches, ledger=provisioning.ledger)
+    return app
