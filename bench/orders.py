@@ -1,82 +1,62 @@
-"""What is ordered: the wireless bundle with a nested bundle for texts (B16), ten lines, and previews of many of it."""
+"""What is ordered: the examples' wireless bundle with text messaging in it (B16), and previews of many of it."""
 
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 Body = dict[str, Any]
 
-ACCOUNT, BILLING_ACCOUNT, SERVICE_ACCOUNT, PROFILE = "BENCH", "BENCH-BA", "BENCH-SA", "BENCH-BP"
-POOL = "telephone"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+POOL = "MSISDN"
+"""Where every bundle takes a telephone number from."""
 LINES = 10
-"""The lines of one wireless bundle."""
+"""The lines of one bundle."""
 
-_GSM, _SMS = "/service/telco/gsm/telephony", "/service/telco/gsm/sms"
 _numbers = itertools.count(1)
 
 
 def setting_up() -> Iterator[tuple[str, str, Body]]:
     """The requests after which orders are accepted: method, path and body."""
-    yield "PUT", "/v1/catalog", {"products": list(_products())}
-    for id_, class_, parent in (
-        (ACCOUNT, "customer", None),
-        (BILLING_ACCOUNT, "billing", ACCOUNT),
-        (SERVICE_ACCOUNT, "service", ACCOUNT),
-    ):
-        yield "POST", "/v1/accounts", {"id": id_, "name": "Bench", "class": class_, "parent": parent}
-    yield "POST", f"/v1/accounts/{BILLING_ACCOUNT}/billing-profiles", {"id": PROFILE}
+    yield "PUT", "/v1/catalog", yaml.safe_load((EXAMPLES / "catalog.yaml").read_text())
+    customer = json.loads((EXAMPLES / "accounts.json").read_text())
+    for account in customer["accounts"]:
+        yield "POST", "/v1/accounts", account
+    for profile in customer["billing_profiles"]:
+        yield "POST", f"/v1/accounts/{profile['account']}/billing-profiles", {"id": profile["id"]}
 
 
 def wireless() -> bytes:
     """A new order of one bundle, as sent."""
-    return _sent(f"bench-{next(_numbers)}", 1)
+    return _sent(f"bench-{next(_numbers)}", bundles=1)
 
 
 def many_lines(lines: int) -> bytes:
     """An order of as many bundles as have ``lines`` lines together, as sent to be previewed."""
-    return _sent(None, lines // LINES)
+    return _sent("bench", bundles=lines // LINES)
 
 
-def _sent(external_id: str | None, bundles: int) -> bytes:
-    accounts = {"service_account": SERVICE_ACCOUNT, "billing_account": BILLING_ACCOUNT, "billing_profile": PROFILE}
-    header = {"external_id": external_id, "account": ACCOUNT, **accounts}
-    return json.dumps({**header, "lines": [_bundle(str(n)) for n in range(1, bundles + 1)]}).encode()
+def _sent(external_id: str, *, bundles: int) -> bytes:
+    accounts = {"service_account": "ACME-SA", "billing_account": "ACME-BA", "billing_profile": "ACME-BP"}
+    lines = [_bundle(str(n)) for n in range(1, bundles + 1)]
+    return json.dumps({"external_id": external_id, "account": "ACME", **accounts, "lines": lines}).encode()
 
 
 def _bundle(id_: str) -> Body:
-    plan = _line(f"{id_}.1", "RATE-PLAN", _line(f"{id_}.1.1", "MINUTES"), _line(f"{id_}.1.2", "ROAMING"))
-    texts = _line(f"{id_}.6", "TEXTS", _line(f"{id_}.6.1", "TEXTS-BASIC"))
-    extras = ("ACTIVATION-FEE", "USAGE-FEE", "VOICEMAIL", "LOYALTY")
-    return _line(id_, "WIRELESS", plan, *(_line(f"{id_}.{n}", x) for n, x in enumerate(extras, 2)), texts)
+    return _line(
+        id_,
+        "WIRELESS-BUNDLE",
+        _line(f"{id_}.1", "MAIN-LINE-1", _line(f"{id_}.1.1", "MINUTES-500")),
+        _line(f"{id_}.2", "ACTIVATION-FEE"),
+        _line(f"{id_}.3", "DATA-FEE"),
+        _line(f"{id_}.4", "CALL-FORWARDING", _line(f"{id_}.4.1", "FORWARD-WHEN-BUSY")),
+        _line(f"{id_}.5", "HALF-PRICE-3-MONTHS"),
+        _line(f"{id_}.6", "SMS", _line(f"{id_}.6.1", "SMS-BASIC")),
+    )
 
 
 def _line(id_: str, product: str, *below: Body) -> Body:
-    return {"id": id_, "action": "add", "product": product, "lines": list(below)}
-
-
-def _products() -> Iterator[Body]:
-    bundle = {"billing_type": "service_bundle", "delivery_kind": "logical", "billing_phase": "two"}
-    plan = {"billing_type": "subscription"}
-    wireless = ("RATE-PLAN", "ACTIVATION-FEE", "USAGE-FEE", "VOICEMAIL", "LOYALTY", "TEXTS")
-    yield _product("WIRELESS", _GSM, *wireless, **bundle, pool=POOL)
-    yield _product("RATE-PLAN", _GSM, "MINUTES", "ROAMING", **plan, price=_usd(30))
-    yield _product("MINUTES", _GSM, **plan, price=_usd(5))
-    yield _product("ROAMING", _GSM, **plan, price=_usd(4))
-    yield _product("ACTIVATION-FEE", _GSM, billing_type="item", price=_usd(20))
-    yield _product("USAGE-FEE", _GSM, billing_type="item", price=_usd(1))
-    yield _product("VOICEMAIL", _GSM, "MAILBOX", **plan, price=_usd(2))
-    yield _product("MAILBOX", _GSM, **plan, price=_usd(1))
-    yield _product("LOYALTY", _GSM, "MAILBOX", billing_type="discount", duration_months=12)
-    yield _product("TEXTS", _SMS, "TEXTS-BASIC", "TEXTS-UNLIMITED", **bundle)
-    yield _product("TEXTS-BASIC", _SMS, **plan, price=_usd(3))
-    yield _product("TEXTS-UNLIMITED", _SMS, **plan, price=_usd(8))
-
-
-def _product(code: str, service: str, *components: str, **fields: Any) -> Body:  # noqa: ANN401 - fields of a document
-    within = [{"product": x, "min": 0, "max": 1} for x in components]
-    return {"code": code, "name": code.title(), "billing_service_type": service, "components": within, **fields}
-
-
-def _usd(amount: int) -> Body:
-    return {"amount": f"{amount}.00", "currency": "USD"}
+    return {"id": id_, "product": product, "lines": list(below)}
