@@ -208,7 +208,7 @@ def _surprises() -> Iterator[None]:
 
 
 _LOOK = """
-SELECT c.request, CAST(c.answer AS text), c.ready_at, row_to_json(s) AS switch
+SELECT c.request, CAST(c.answer AS text), c.ready_at, CAST(row_to_json(s) AS text) AS switch
 FROM (VALUES (1)) AS one (call)
 LEFT JOIN ledger.calls c ON c.key = :key
 LEFT JOIN ledger.switches s ON s.operation = :operation AND (s.remaining IS NULL OR s.remaining > 0)

@@ -107,6 +107,6 @@ RETURNING operation
 _CLEAR = "DELETE FROM ledger.switches WHERE operation = COALESCE(:operation, operation)"
 
 _ALL = """
-SELECT operation, row_to_json(s) AS switch FROM ledger.switches s WHERE remaining IS NULL OR remaining > 0
+SELECT operation, CAST(row_to_json(s) AS text) AS switch FROM ledger.switches s WHERE remaining IS NULL OR remaining > 0
 ORDER BY operation
 """
