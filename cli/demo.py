@@ -28,6 +28,7 @@ commands = typer.Typer()
 Stay = Annotated[bool, typer.Option("--stay", help="Keep the system up afterwards, until Ctrl-C.")]
 EXAMPLES = Path(__file__).parents[1] / "examples"
 _ENDS_WITHIN_S = 60.0
+_REFUSAL = "NO_PORT"
 _REASON = "The exchange has a free port again."
 
 
@@ -135,13 +136,15 @@ class Story:
         from cli import neighbours
 
         self.chapter("The next customer wants the same, and the network refuses to activate it")
-        neighbours.refuse_next_activation(engine, code="NO_PORT", message="no free port at the exchange")
+        neighbours.refuse_next_activation(engine, code=_REFUSAL, message="no free port at the exchange")
         order_id = api.post("/v1/orders", _another(_read(_examples()[0])))["id"]
         events = watching.followed(api, order_id)
         watching.show(api, order_id, _until_held(events))
         fallout = next(api.pages("/v1/fallouts", order=order_id, state="open"), None)
         if fallout is None:
             raise Unexpected("the network refused, and yet nothing needs a person")
+        if fallout["error"]["code"] != _REFUSAL:
+            raise Unexpected("the network failed in another way than to refuse")
         self.chapter(f'A person decides: orderloom resolve {fallout["id"]} retry --reason "{_REASON}"')
         decision = {"decision": "retry", "reason": _REASON, "actor": "demo"}
         api.post(f"/v1/fallouts/{fallout['id']}/resolution", decision)
