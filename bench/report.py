@@ -10,9 +10,44 @@ Row = tuple[str, str, str, str, str]
 
 HEAD: Row = ("", "order", "reference", "ratio", "to reach")
 
+_WHAT = """\
+One run, on one machine, everything on it: PostgreSQL with fsync, Temporal on a file, a worker, the API and the load.
+The order is the wireless bundle of the examples, ten lines with text messaging in it, from `POST /v1/orders` to the end
+of its run: validated, decomposed, reserved, billed in two phases, provisioned, installed. The reference is a workflow
+of six sequential remote activities that do nothing, on the same server, in a worker with the same settings, from start
+to result; for submitting it is an endpoint that commits one row. Order and reference take turns; a figure is the median
+of the rounds, a ratio the median of the rounds' ratios. CPU is that of Temporal, worker, PostgreSQL and API; the load's
+is not in it."""
 
-def rows(results: Mapping[str, Any]) -> Iterator[Row]:
-    """The table's rows."""
+_CIRCUMSTANCES = """\
+Worker sandbox {sandbox}, {rounds} rounds with {seconds:g} s of full load each; other programs used at most
+{foreign_load:.0%} of the machine meanwhile."""
+
+
+def table(results: Mapping[str, Any]) -> Table:
+    """The table for a terminal."""
+    drawn = Table(title="The whole order beside six bare activities")
+    for title in HEAD:
+        drawn.add_column(title, justify="left" if title in ("", "to reach") else "right")
+    for row in _rows(results):
+        drawn.add_row(*row)
+    return drawn
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The table as a document, with what was measured and on what."""
+    machine = [(name, str(value)) for name, value in results["machine"].items()]
+    parts = [
+        "# Results of `make bench`",
+        _WHAT,
+        "\n".join(map(_line, [HEAD, ("---", "---:", "---:", "---:", "---"), *_rows(results)])),
+        _CIRCUMSTANCES.format(**results),
+        "\n".join(map(_line, [("machine", ""), ("---", "---"), *machine])),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(results: Mapping[str, Any]) -> Iterator[Row]:
     order, bare, ratio = results["order"], results["bare_six"], results["ratio"]
 
     def beside(name: str, key: str, compared: str = "", target: str = "") -> Row:
@@ -29,67 +64,10 @@ def rows(results: Mapping[str, Any]) -> Iterator[Row]:
     yield beside("history bytes", "history_bytes")
     submit, bare_submit = results["submit_p95_ms_20"], results["bare_submit_p95_ms_20"]
     yield "submit p95 ms, 20 in flight", f"{submit:g}", f"{bare_submit:g}", f"{ratio['submit']:.2f}", "≤ 4"
-    previews = results["preview_ms"]
-    for lines, ms in previews.items():
+    for lines, ms in results["preview_ms"].items():
         target = "≤ 11 times 200 lines" if lines == "2000" else ""
         yield f"preview ms, {int(lines):,} lines", f"{ms:g}", "", f"{ms / int(lines):.3f} ms a line", target
 
 
-def table(results: Mapping[str, Any]) -> Table:
-    """The table for a terminal."""
-    drawn = Table(title="The whole order beside six bare activities")
-    for title in HEAD:
-        drawn.add_column(title, justify="left" if title in ("", "to reach") else "right")
-    for row in rows(results):
-        drawn.add_row(*row)
-    return drawn
-
-
-def markdown(results: Mapping[str, Any]) -> str:
-    """The table as a document, with what was measured and on what."""
-    machine = results["machine"]
-    parts = [
-        "# Results of `make bench`",
-        _WHAT,
-        "\n".join([_line(HEAD), _line(("---", "---:", "---:", "---:", "---")), *map(_line, rows(results))]),
-        _CIRCUMSTANCES.format(**results),
-        "\n".join(["| machine | |", "| --- | --- |", *(_line((name, str(value))) for name, value in machine.items())]),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-_WHAT = """\
-One run, on one machine, everything on it: PostgreSQL with fsync, Temporal on a file, a worker, the API and the load.
-The order is the wireless bundle of the examples, ten lines with text messaging in it, from `POST /v1/orders` to the end
-of its run: validated, decomposed, reserved, billed in two phases, provisioned, installed. The reference is a workflow
-of six sequential remote activities that do nothing, on the same server, in a worker with the same settings, from start
-to result; for submitting it is an endpoint that commits one row. Order and reference take turns; a figure is the median
-of the rounds, a ratio the median of the rounds' ratios. CPU is that of Temporal, worker, PostgreSQL and API; the load's
-is not in it."""
-
-_CIRCUMSTANCES.format(**results),
-        "\n".join(["| machine | |", "| --- | --- |", *(_line((name, str(value))) for name, value in machine.items())]),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-_WHAT = """\
-One run, on one machine, everything on it: PostgreSQL with fsync, Temporal on a file, a worker, the API and the load.
-The order is the wireless bundle of the examples, ten lines with text messaging in it, from `POST /v1/orders` to the end
-of its run: validated, decomposed, reserved, billed in two phases, provisioned, installed. The reference is a workflow of
-six sequential remote activities that do nothing, on the same server, in a worker with the same settings, from start to
-result; for submitting it is an endpoint that commits one row. Order and reference take turns; a figure is the median of
-the rounds, a ratio the median of the rounds' ratios. CPU is that of Temporal, worker, PostgreSQL and API; the load's is
-not in it."""
-
-_CIRCUMSTANCES = """\
-Worker sandbox {sandbox}, {rounds} rounds with {seconds:g} s of full load each; other programs used at most
-{foreign_load:.0%} of the machine meanwhile."""
