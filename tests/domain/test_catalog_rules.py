@@ -126,6 +126,14 @@ def test_the_kind_follows_from_billing_type_origin_and_flag(product: Product, ki
     assert product.kind is kind
 
 
+@pytest.mark.req("B72")
+def test_the_kind_is_stated_and_never_inferred_from_what_a_product_includes():
+    assert unbilled("X", "LINE", "TEXTING").kind is Kind.NON_BILLING
+    assert simple_bundle("X", "USED", service_instance=False).kind is Kind.BILLING_COMPONENT
+    stated = read_all([{"code": "X", "name": "X", "billing_service_type": GSM, "components": [{"product": "X2"}]}])
+    assert [x.kind for x in stated.products] == [Kind.NON_BILLING]
+
+
 @pytest.mark.req("B05", "B07")
 def test_a_product_with_nothing_but_events_is_not_customizable():
     shelf = catalog(subscription("PLAN", "OPTION"), subscription("OPTION", "USED"), event("USED"))
