@@ -18,7 +18,7 @@ FINISHED = """
     B35 B36 B37 B40 B41 B43 B44 B45 B46 B47 B48 B49 B55 B60 B61 B62 B63 B66 B67 B70
     W1 W2 W3 W4 W5 W7
 """
-"""The rows that must hold, of the areas that are finished: the service profile's read side, the catalog, an Add order."""
+"""The rows that must hold, of the finished areas: the service profile's read side, the catalog, an Add order."""
 
 _ROW = re.compile(r"^\| ([A-PR-Z]+\d+) \|", re.MULTILINE)  # Q rows are questions
 
