@@ -119,7 +119,7 @@ def _body(response: httpx.Response) -> bytes:
     """The body, as sent; not more of it, and not for longer, than an answer may take."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise Unacceptable("the answer is compressed, which was not asked for")
-    deadline = time.monotonic() + READ_S
+    deadline = time.monotonic() + response.request.extensions["timeout"]["read"]
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
