@@ -130,7 +130,7 @@ class Live:
 
     def _is_ready(self) -> bool:
         try:
-            return self.http.get("/readyz").status_code == 200
+            return self.http.get("/readyz").is_success
         except httpx.TransportError:
             return False
 

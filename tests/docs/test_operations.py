@@ -163,8 +163,7 @@ def test_what_the_runbook_says_is_true(system: Live, heading: str):
             given = situation.provoke(system)
         for command in block:
             carry_out(system, command, given)
-        if position == 0 or not situation.once:
-            system.until_ready()
+        system.until_ready()
         if heading != "Do not wait half an hour":
             system.mend()
     if "ORDER" in given and situation.ends:
