@@ -14,6 +14,7 @@ from tests.api.catalog_calls import (
     IP,
     SMS,
     example,
+    order,
     publish_example,
 )
 from tests.api.conftest import Served, open_api
@@ -146,3 +147,27 @@ async def test_every_example_order_breaks_no_rule(unchanged: Served, name: str):
     preview = await unchanged.http.post("/v1/orders/preview", json=body)
     assert preview.status_code == 200, preview.text
     assert (preview.json()["violations"], preview.json()["warnings"]) == ([], [])
+
+
+@pytest.mark.req("B16", "B35", "B38", "B45", "B47")
+async def test_the_example_orders_are_fulfilled_and_both_models_of_internet_access_come_to_the_same(api: Served):
+    api.shop.numbers("MSISDN", "+1-555-0100", "+1-555-0142")
+    api.shop.numbers("IPV4", *(f"198.51.100.{n}" for n in range(1, 10)))
+    api.shop.receive("HANDSET-X1", 1)
+    ids = {}
+    for name in sorted(x.stem for x in (EXAMPLES / "orders").glob("*.json")):
+        completed = await api.in_state(await order(api, name), "completed")
+        ids[name] = [x["asset"] for x in completed["lines"]]
+
+    assert _billed(api, ids["internet-service-bundle"]) == (1, [1])
+    assert _billed(api, ids["internet-simple-service-bundle"]) == (1, [1])
+    assert _billed(api, ids["five-of-one-service"]) == (1, [5])
+    assert _billed(api, ids["two-services"])[0] == 4
+    assert _billed(api, ids["wireless"])[0] == 2
+
+
+def _billed(api: Served, assets: list[str]) -> tuple[int, list[int]]:
+    """How many instances the assets have in billing, and the quantities of their purchases."""
+    instances = "SELECT count(*) FROM billing.service_instances WHERE asset = ANY (:assets) AND status = 'active'"
+    purchases = "SELECT quantity FROM billing.purchases WHERE asset = ANY (:assets) AND status = 'active'"
+    return api.shop.one(instances, assets=assets), [x["quantity"] for x in api.shop.rows(purchases, assets=assets)]
