@@ -31,7 +31,7 @@ class House:
 
     def run_url(self, workflow_id: str, run_id: str | None) -> str:
         """Where a person looks at a run."""
-        run = f"/{run_id}/history" if run_id else ""
+        run = f"/{run_id}/user-metadata" if run_id else ""
         return f"{self.temporal_ui_url}/namespaces/{self.temporal.namespace}/workflows/{workflow_id}{run}"
 
 

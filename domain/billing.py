@@ -146,9 +146,7 @@ def service_order(
         line=head.id,
         billing_service_type=product.billing_service_type if product.is_service else None,
         service_id=head.service_id,
-        purchases=tuple(
-            _purchase(decomposed, order_id, x) for x in purchased(decomposed, lines, items_too=items_too)
-        ),
+        purchases=tuple(_purchase(decomposed, order_id, x) for x in purchased(decomposed, lines, items_too=items_too)),
         holder=asset_id(order_id, holder) if holder and product.billing_service_type != ACCOUNT_LEVEL else None,
     )
 

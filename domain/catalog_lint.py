@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from domain.catalog import BillingPhase, Catalog, Kind, Product
+from domain.catalog import BillingPhase, Catalog, DeliveryKind, Kind, Product
 from domain.violation import Violation, broken
 
 
@@ -13,6 +13,8 @@ def check(catalog: Catalog) -> Iterator[Violation]:
         yield from _bundle(catalog, product)
         yield from _variants(catalog, product)
         yield from _phase(product)
+        yield from _untracked(catalog, product)
+        yield from _work(product)
 
 
 def _bundle(catalog: Catalog, product: Product) -> Iterator[Violation]:
@@ -63,3 +65,18 @@ def _phase(product: Product) -> Iterator[Violation]:
     if product.billing_phase is BillingPhase.TWO and product.kind in (Kind.NON_BILLING, Kind.EVENT):
         message = "The product is never billed, so its billing phase has no effect."
         yield broken("PHASE_IGNORED", "B49", product.code, "billing_phase", message)
+
+
+def _untracked(catalog: Catalog, product: Product) -> Iterator[Violation]:
+    """What stands below a product that is no asset is none either, and a service without an asset is billed unseen."""
+    below = (catalog.get(component.product) for component in product.components)
+    if not product.track_as_asset and (product.is_service or any(x and x.is_service for x in below)):
+        message = "A service in it would run and be billed without being in anybody's service profile."
+        yield broken("UNTRACKED_SERVICE", "A03", product.code, "track_as_asset", message)
+
+
+def _work(product: Product) -> Iterator[Violation]:
+    """Work of people is not planned yet: said here, and not done nothing silently (F19, F49)."""
+    if product.requires_truck_roll or product.delivery_kind is DeliveryKind.PROFESSIONAL_SERVICE:
+        message = "Work in the field is not planned by this release; the product is fulfilled without it."
+        yield broken("WORK_NOT_PLANNED", "F19", product.code, "requires_truck_roll", message)

@@ -1,7 +1,7 @@
 """What the Temporal UI shows of an order: search attributes and the run's details, in words an operator needs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -65,7 +65,7 @@ def updates(before: Shown, after: Shown) -> list[SearchAttributeUpdate[Any]]:
 def details(run: OrderRun, progress: OrderProgress) -> str:
     """The order on one page, in Markdown: what waits and why, the exact JSON to send, and every step."""
     parts = [f"**Order {run.number}** of account `{run.account}`: **{progress.state}**"]
-    parts += [_ask(x.fallout) for x in progress.undecided.values()]
+    parts += [_ask(x.fallout, progress.allowed(x)) for x in progress.undecided.values()]
     if progress.trouble is not None and not progress.undecided:
         step, message = progress.trouble
         parts.append(f"Waiting at `{step}`: {message}. It is tried again by itself.")
@@ -82,10 +82,10 @@ def _rows(progress: OrderProgress) -> Iterator[str]:
         yield f"| | … | and {len(progress.steps) - SHOWN_STEPS} more steps |"
 
 
-def _ask(fallout: Fallout) -> str:
-    answer = {"fallout": fallout.id, "decision": fallout.decisions[0], "actor": "your name", "reason": "why"}
+def _ask(fallout: Fallout, decisions: Sequence[str]) -> str:
+    answer = {"fallout": fallout.id, "decision": decisions[0], "actor": "your name", "reason": "why"}
     return (
         f"**Fallout {fallout.id}** ({fallout.type}) at `{fallout.step}`: {fallout.code}: {fallout.message}\n\n"
-        f"Decide with the Update `resolve` (one of: {', '.join(fallout.decisions)}):\n\n"
+        f"Decide with the Update `resolve` (one of: {', '.join(decisions)}):\n\n"
         f"```json\n{json.dumps(answer, indent=1)}\n```"
     )

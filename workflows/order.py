@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.details import Shown, details, first_shown, updates
     from workflows.messages import OrderEnd, OrderRun
     from workflows.progress import OrderProgress, StepProgress, Undecided
-    from workflows.sending import Result, durably, failure, quickly, surely, will_heal
+    from workflows.sending import Result, durably, durably_once, failure, quickly, surely, will_heal
 
 Outcomes = tuple[Outcome, ...]
 
@@ -102,13 +102,15 @@ class OrderWorkflow:
             self._note(self._progress.steps[outcome.step], outcome)
 
     async def _ask(self, batch: Sequence[PlanItem]) -> Outcomes:
-        """A quick attempt where that is safe, else one that is on record before it is sent."""
+        """One attempt, on record before it is sent where it has to be, else quick; then as often as it takes."""
         activity, summary, patience = batch[0].function.value, self._progress.title(batch), self._run.patience
         resent = self._progress.is_resent(batch)
-        if not resent and not self._progress.is_point_of_no_return(batch):
+        if not resent:
+            once = durably_once if self._progress.is_point_of_no_return(batch) else quickly
             asked = self._progress.batch(batch, now=workflow.now())
+            self._describe()
             try:
-                return await quickly(activity, asked, result=Outcomes, patience=patience, summary=summary)
+                return await once(activity, asked, result=Outcomes, patience=patience, summary=summary)
             except FailureError as error:
                 if is_cancelled_exception(error) or not will_heal(error):
                     raise
@@ -240,8 +242,8 @@ class OrderWorkflow:
         undecided = self._progress.undecided.get(resolution.fallout)
         if undecided is None or undecided.resolution is not None:
             return "NOT_OPEN", "that fallout is not open"
-        if resolution.decision not in undecided.fallout.decisions:
-            return "NOT_ALLOWED", f"here may be decided: {', '.join(undecided.fallout.decisions)}"
+        if resolution.decision not in (allowed := self._progress.allowed(undecided)):
+            return "NOT_ALLOWED", f"here may be decided: {', '.join(allowed)}"
         if not resolution.actor.strip() or not resolution.reason.strip():
             return "NO_REASON", "actor and reason are needed"
         if resolution.decision == Decision.RETRY_WITH:

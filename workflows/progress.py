@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from activities.messages import Batch, Decomposition, Step, Taken
-from domain.fallout import TYPE, decisions
+from domain.fallout import TYPE, Decision, decisions
 from domain.order import State
 from domain.plan import SETTLED, Function, Plan, PlanItem, StepState
 from domain.progress import Fallout, OrderRef, Resolution
@@ -42,6 +42,7 @@ class Undecided:
 
     fallout: Fallout
     refused: bool
+    in_doubt: bool
     resolution: Resolution | None = None
     settled: bool = False
 
@@ -116,7 +117,7 @@ class OrderProgress:
         """Park a step until a person decides about it."""
         step.state = StepState.HELD
         item = step.item
-        done = [x.item for x in self._of(item.root) if x.state is StepState.DONE]
+        in_doubt = not refused and code not in CERTAIN
         fallout = Fallout(
             id=id,
             ref=self.ref,
@@ -126,10 +127,19 @@ class OrderProgress:
             type=TYPE[item.function.system],
             code=code,
             message=message[:500],
-            decisions=tuple(decisions(item, done, in_doubt=not refused and code not in CERTAIN)),
+            decisions=tuple(self._decisions(item, in_doubt=in_doubt)),
         )
-        self.undecided[id] = undecided = Undecided(fallout, refused)
+        self.undecided[id] = undecided = Undecided(fallout, refused, in_doubt)
         return undecided
+
+    def allowed(self, undecided: Undecided) -> tuple[Decision, ...]:
+        """What may be decided now: other steps of the bundle may have gone on since it fell out."""
+        return self._decisions(self.steps[undecided.fallout.step].item, in_doubt=undecided.in_doubt)
+
+    def _decisions(self, item: PlanItem, *, in_doubt: bool) -> tuple[Decision, ...]:
+        others = (x for x in self._of(item.root) if x.item is not item)
+        begun = [x.item for x in others if x.resent or x.state in (StepState.IN_PROGRESS, StepState.DONE)]
+        return decisions(item, begun, in_doubt=in_doubt)
 
     def to_give_up(self) -> list[str]:
         """The bundles given up since this was asked last."""

@@ -39,6 +39,21 @@ async def quickly(activity: str, argument: object, *, result: type[Result], pati
     return answer  # type: ignore[no-any-return]
 
 
+async def durably_once(
+    activity: str, argument: object, *, result: type[Result], patience: Patience, summary: str
+) -> Result:
+    """One attempt that is on record before it is sent; its failure is seen, and decided about, by the caller."""
+    answer: Any = await workflow.execute_activity(
+        activity,
+        argument,
+        result_type=result,
+        start_to_close_timeout=timedelta(seconds=patience.attempt_s),
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        summary=summary,
+    )
+    return answer  # type: ignore[no-any-return]
+
+
 async def durably(activity: str, argument: object, *, result: type[Result], patience: Patience, summary: str) -> Result:
     """On record before it is sent, and sent again with growing pauses until it succeeds or patience ends."""
     endless = patience.give_up_s is None

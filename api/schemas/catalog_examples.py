@@ -76,6 +76,6 @@ SYNC = {
         "run_id": "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1c",
         "status": "started",
         "temporal_ui": "http://127.0.0.1:8233/namespaces/default/workflows/"
-        "catalog-sync-0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b/0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1c/history",
+        "catalog-sync-0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b/0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1c/user-metadata",
     }
 }

@@ -60,7 +60,7 @@ ORDER = {
         "workflow_id": f"order-{ORDER_ID}",
         "run_id": RUN_ID,
         "status": "completed",
-        "temporal_ui": f"http://127.0.0.1:8233/namespaces/default/workflows/order-{ORDER_ID}/{RUN_ID}/history",
+        "temporal_ui": f"http://127.0.0.1:8233/namespaces/default/workflows/order-{ORDER_ID}/{RUN_ID}/user-metadata",
     },
 }
 ORDERS = {"items": [_COMPLETED], "next_cursor": None}

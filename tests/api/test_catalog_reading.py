@@ -126,7 +126,7 @@ async def synchronized(api: Served) -> SyncOutcome:
     assert answer.status_code == 202, answer.text
     run = answer.json()["run"]
     assert run["workflow_id"].startswith("catalog-sync-")
-    assert run["temporal_ui"].endswith(f"{run['workflow_id']}/{run['run_id']}/history")
+    assert run["temporal_ui"].endswith(f"{run['workflow_id']}/{run['run_id']}/user-metadata")
     handle = api.shop.client.get_workflow_handle(run["workflow_id"], result_type=SyncOutcome)
     return await asyncio.wait_for(handle.result(), 20)
 

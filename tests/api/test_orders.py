@@ -92,7 +92,7 @@ async def test_an_acknowledged_order_runs_to_its_end_by_itself_and_is_read_with_
         "workflow_id": f"order-{order['id']}",
         "run_id": order["run"]["run_id"],
         "status": "completed",
-        "temporal_ui": f"{UI}/namespaces/default/workflows/order-{order['id']}/{order['run']['run_id']}/history",
+        "temporal_ui": f"{UI}/namespaces/default/workflows/order-{order['id']}/{order['run']['run_id']}/user-metadata",
     }
     lines = {x["id"]: x for x in order["lines"]}
     assert {(x["state"], x["step"], x["fallout"]) for x in lines.values()} == {("completed", None, None)}

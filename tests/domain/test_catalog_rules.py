@@ -424,3 +424,16 @@ def test_a_chain_of_products_however_long_is_no_trouble():
 def test_the_first_of_two_products_with_the_same_code_counts():
     twice = Proposal(document=ReadDocument((unbilled("X"), item("X", billing_service_type=ACCOUNT_LEVEL))))
     assert twice.catalog == Catalog(0, {"X": unbilled("X")})
+
+
+@pytest.mark.req("A03")
+def test_a_service_that_would_be_in_no_profile_is_warned_of():
+    untracked = unbilled("OFFER", "LINE", track_as_asset=False)
+    assert ("UNTRACKED_SERVICE", "A03", "OFFER") in warnings(untracked, bundle("LINE", "RATE"), subscription("RATE"))
+    assert ("UNTRACKED_SERVICE", "A03", "LINE") in warnings(
+        bundle("LINE", "RATE", track_as_asset=False), subscription("RATE")
+    )
+
+
+def test_work_that_nobody_is_sent_to_do_is_warned_of():
+    assert warnings(unbilled("VISIT", requires_truck_roll=True)) == [("WORK_NOT_PLANNED", "F19", "VISIT")]

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from adapters.switches import Mode, Switch
 from domain.progress import Resolution
 from tests.builders import line, order
-from tests.shop import Shop
+from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import search_attributes
 from workflows.start import NotResolved
@@ -248,3 +248,29 @@ async def test_an_order_resumes_before_it_ends(shop: Shop) -> None:
     states = [x["type"] for x in events if x["type"] in ("held", "inProgress", "failed")]
     assert states[:3] == ["inProgress", "held", "inProgress"]
     assert states[-2:] == ["inProgress", "failed"]
+
+
+async def test_a_bundle_is_not_given_up_while_its_goods_are_on_their_way(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    shop.inventory.switches.set("deliver", Switch(mode=Mode.DELAY, ms=1_500))
+    handle = await shop.start(order(line("WIRELESS", line("RATE"), line("PHONE"))))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    with pytest.raises(NotResolved) as refused:
+        await shop.decide(fallout, "abort")
+    assert refused.value.code == "NOT_ALLOWED"
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    assert shop.state(str(fallout["order_id"])) == "completed"
+
+
+@pytest.mark.req("W5")
+async def test_a_network_that_is_down_is_seen_before_anybody_is_asked(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(INTERNET), patience=hasty(give_up_s=30.0))
+    await shop.until(lambda: shop.one("SELECT COALESCE(max(attempts), 0) FROM orderloom.plan_items") > 2)
+    found = await shop.shown(handle, state="inProgress")
+    assert found.get(search_attributes.STEP) == "provision:1"
+    assert "Waiting at `provision:1`" in await shop.details(handle)
+    shop.provisioning.switches.clear("activate")
+    await handle.result()
+    assert (await shop.shown(handle, state="completed")).get(search_attributes.STEP) is None
