@@ -70,9 +70,7 @@ class Ledger:
 
     def call(self, operation: Operation[Asked, Answer], *, key: str, asked: Asked, effect: Effect[Answer]) -> Answer:
         """The answer to a call: its effect's, or the remembered one. Raises as the switches, or the database, will."""
-        call = _Call(operation, key, operation.asked.dump_json(asked).decode(), effect)
-        if not key or "\\u0000" in call.asked or "\x00" in key:
-            raise Unacceptable(f"{operation.name}: a key is missing, or a text holds NUL")
+        call = _Call(operation, key, operation.question(key, asked).decode(), effect)
         with _surprises():
             while True:
                 try:

@@ -59,8 +59,8 @@ class Remote:
         self, operation: Operation[Asked, Answer], *, key: str, asked: Asked, fits: Callable[[Answer], bool]
     ) -> Answer:
         """The answer to a call; ``fits`` tells whether an answer is one to this question."""
+        body = operation.question(key, asked)
         headers = {"Idempotency-Key": quote(key, safe=":/"), "Content-Type": "application/json"}
-        body = operation.asked.dump_json(asked)
         request = self._http.build_request("POST", operation.name, content=body, headers=headers)
         try:
             return self._answer(operation, request, fits)

@@ -4,6 +4,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from domain.neighbour import Unacceptable
+
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
@@ -16,3 +18,14 @@ class Operation(Generic[Asked, Answer]):
         self.name = name
         self.asked: TypeAdapter[Asked] = TypeAdapter(asked)
         self.answer: TypeAdapter[Answer] = TypeAdapter(answer)
+
+    def question(self, key: str, asked: Asked) -> bytes:
+        """What is asked, as JSON; ``Unacceptable`` when it, or the key, holds what no text may."""
+        try:
+            body = self.asked.dump_json(asked)
+            sound = key and "\0" not in key and b"\\u0000" not in body and key.encode()
+        except ValueError as error:  # half a character, or a number that is none
+            raise Unacceptable(f"{self.name}: {error}") from error
+        if not sound:
+            raise Unacceptable(f"{self.name}: the key is missing, or a text holds NUL")
+        return body
