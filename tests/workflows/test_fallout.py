@@ -126,6 +126,7 @@ async def test_a_step_done_by_hand_is_skipped_and_billed_from_then(shop: Shop) -
     assert shop.one("SELECT status FROM billing.service_instances") == "active"
 
 
+@pytest.mark.req("W3")
 @pytest.mark.parametrize("mode", [Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.LOSE_ANSWER])
 @pytest.mark.parametrize(
     ("system", "operation"),
