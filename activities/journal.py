@@ -167,7 +167,9 @@ def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem
     try:
         answer = undo(in_flight, item, did, f"{did}:undo")
     except (Unavailable, OutcomeUnknown, Unacceptable) as error:
-        raise failure(error, item.id) from error
+        journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {error}")
+        raise ApplicationError(str(error)[:1_000], item.id, type=type(error).__name__) from error
     if isinstance(answer, Refused):
+        journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {answer.message}")
         raise ApplicationError(answer.message, item.id, type=answer.code)
     journal.undone(taken.ref.order, step=item.id)

@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from temporalio.service import RPCError
 
 from api import answers, catalog_changes, errors
 from api.answers import answer
@@ -189,7 +190,10 @@ async def sync(house: TheHouse, idempotency_key: GivenKey) -> Response:
     The same key is the same run.
     """
     request = uuid5(NAMESPACE_OID, idempotency_key) if idempotency_key else uuid4()
-    workflow_id, run_id = await start_sync(house.temporal, request=str(request), task_queue=house.task_queue)
+    try:
+        workflow_id, run_id = await start_sync(house.temporal, request=str(request), task_queue=house.task_queue)
+    except (RPCError, RuntimeError):  # a lazy client that cannot connect says RuntimeError
+        raise Problem(503, "Try again later", "Temporal does not answer.", headers={"Retry-After": "5"}) from None
     link = house.run_url(workflow_id, run_id)
     run = {"workflow_id": workflow_id, "run_id": run_id, "status": "started", "temporal_ui": link}
     return answer({"run": run}, 202)

@@ -57,6 +57,9 @@ class Starter:
             except SQLAlchemyError as error:
                 log.warning("the database did not answer the starter", error=repr(error))
                 await asyncio.sleep(SWEEP_EVERY_S)
+            except Exception:  # whatever one order is wrong with, the others are started
+                log.exception("the starter failed")
+                await asyncio.sleep(SWEEP_EVERY_S)
             await asyncio.sleep(pause_s)
 
     async def _start_new(self) -> None:

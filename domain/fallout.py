@@ -35,12 +35,13 @@ _FINAL_EFFECTS = frozenset(
 def decisions(item: PlanItem, settled: Iterable[PlanItem], *, in_doubt: bool = False) -> tuple[Decision, ...]:
     """What may be decided about a step; ``settled`` are the steps of its bundle that are done.
 
-    ``in_doubt``: it may have happened; then a bundle is not given up for a step that could not be taken back.
+    ``in_doubt``: it may have happened; then it is not asked for with other input, and a bundle is not given up for a
+    step that could not be taken back.
     Billing is never skipped, for what runs would not be billed (2.4). A bundle is given up only while everything done
     for it can be undone: after a successful activation billing is retried, never rolled back (5.5).
     """
     allowed = [Decision.RETRY]
-    if item.function in _CORRECTED:
+    if item.function in _CORRECTED and not in_doubt:
         allowed.append(Decision.RETRY_WITH)
     if item.function in _SKIPPED:
         allowed.append(Decision.SKIP)

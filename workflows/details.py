@@ -37,7 +37,7 @@ class Shown:
             fallout = undecided.fallout
             error = f"{fallout.code}: {fallout.message}"
             return cls(progress.state, attention=True, step=fallout.step, error=error[:200])
-        return cls(progress.state, step=step, error=error[:200])
+        return cls(progress.state, attention=progress.alarm, step=step, error=error[:200])
 
 
 def first_shown(run: OrderRun, now: datetime) -> Shown:

@@ -11,11 +11,11 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from activities.messages import Decomposition, Ended, Outcome, RootEnd, Transition, Validation
     from domain.fallout import Decision, correction
-    from domain.order import FINAL, State
+    from domain.order import State
     from domain.plan import PlanItem, StepState
     from domain.progress import Closing, OrderRef, Resolution
     from workflows.details import Shown, details, first_shown, updates
-    from workflows.messages import OrderEnd, OrderRun
+    from workflows.messages import OrderEnd, OrderRun, Patience
     from workflows.progress import OrderProgress, StepProgress, Undecided
     from workflows.sending import Result, durably, durably_once, failure, quickly, surely, will_heal
 
@@ -82,7 +82,7 @@ class OrderWorkflow:
             for task in done:
                 (self._sending if task in self._sending else self._waiting).remove(task)
                 task.result()
-        if self._progress.state not in FINAL:
+        if not self._progress.steps:
             await self._become(State.COMPLETED, reason=None)
 
     async def _send(self, batch: Sequence[PlanItem]) -> None:
@@ -194,7 +194,6 @@ class OrderWorkflow:
                 step.state, step.at = StepState.SKIPPED, workflow.now()
             case Decision.ABORT:
                 step.state, step.resent = StepState.PENDING, True
-                self._progress.given_up.setdefault(step.item.root, False)
 
     async def _undo(self, root: str) -> None:
         """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
@@ -203,12 +202,24 @@ class OrderWorkflow:
         for step in self._progress.to_undo(root):
             undo, summary = step.item.function.undo, f"Undo of {self._progress.title([step.item])}"
             assert undo is not None
-            taken = self._progress.taken_back(step)
-            await durably(undo.value, taken, result=type(None), patience=endless, summary=summary)
+            await self._take_back(step, undo.value, summary, endless)
             step.state = StepState.UNDONE
         end = RootEnd(ref=self._progress.ref, root=root, state=State.FAILED)
         ended = await self._record("end_root", end, Ended)
         self._progress.state = ended.order_state or self._progress.state
+
+    async def _take_back(self, step: StepProgress, undo: str, summary: str, endless: Patience) -> None:
+        """Undo one step for as long as it takes: an operator is called when it does not succeed at once (5.4)."""
+        taken = self._progress.taken_back(step)
+        try:
+            await durably_once(undo, taken, result=type(None), patience=endless, summary=summary)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._progress.alarm = True
+            self._meet_trouble(step.item, f"cannot be undone: {failure(error).message}")
+            await durably(undo, taken, result=type(None), patience=endless, summary=summary)
+            self._progress.alarm, self._progress.trouble = False, None
 
     async def _hold_or_resume(self, *, idle: bool) -> None:
         """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on."""
@@ -221,6 +232,8 @@ class OrderWorkflow:
         """Decide about a fallout; answered once the decision is on record."""
         undecided = self._progress.undecided[resolution.fallout]
         undecided.resolution = resolution
+        if resolution.decision == Decision.ABORT:
+            self._progress.give_up(undecided)
         await workflow.wait_condition(lambda: undecided.settled)
         return f"{resolution.decision} of {undecided.fallout.step}"
 

@@ -62,6 +62,8 @@ class OrderProgress:
     """The root bundles that a person has given up, and whether undoing them has begun."""
     trouble: tuple[str, str] | None = None
     """The step that is tried again by itself, and what it said last."""
+    alarm: bool = False
+    """Whether that trouble needs a person, though it is tried again for as long as it takes."""
     fallout_count: int = 0
 
     def plan_is(self, decomposition: Decomposition) -> None:
@@ -137,9 +139,19 @@ class OrderProgress:
         return self._decisions(self.steps[undecided.fallout.step].item, in_doubt=undecided.in_doubt)
 
     def _decisions(self, item: PlanItem, *, in_doubt: bool) -> tuple[Decision, ...]:
-        others = (x for x in self._of(item.root) if x.item is not item)
+        roots = self.bundles_of(item)
+        others = (x for x in self.steps.values() if x.item.root in roots and x.item is not item)
         begun = [x.item for x in others if x.resent or x.state in (StepState.IN_PROGRESS, StepState.DONE)]
         return decisions(item, begun, in_doubt=in_doubt)
+
+    def bundles_of(self, item: PlanItem) -> set[str]:
+        """The bundles that cannot end well without a step: its own, and all that wait for it."""
+        return {item.root, *(x.item.root for x in self.steps.values() if item.id in x.item.depends_on)}
+
+    def give_up(self, undecided: Undecided) -> None:
+        """From now on nothing more is begun for the bundles of a step; what is under way ends first."""
+        for root in sorted(self.bundles_of(self.steps[undecided.fallout.step].item)):
+            self.given_up.setdefault(root, False)
 
     def to_give_up(self) -> list[str]:
         """The bundles given up since this was asked last."""

@@ -275,3 +275,32 @@ async def test_a_network_that_is_down_is_seen_before_anybody_is_asked(shop: Shop
     shop.provisioning.switches.clear("activate")
     await handle.result()
     assert (await shop.shown(handle, state="completed")).get(search_attributes.STEP) is None
+
+
+async def test_giving_up_an_account_that_billing_refuses_gives_up_every_bundle_that_needs_it(shop: Shop) -> None:
+    shop.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, remaining=1, code="ACCOUNT_CLOSED"))
+    handle = await shop.start(order(WIRELESS, INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert fallout["step"] == "sync_customer:ACME-BA"
+    await shop.decide(fallout, "abort")
+    await handle.result()
+    assert shop.state(str(fallout["order_id"])) == "failed"
+    assert set(shop.line_states(str(fallout["order_id"])).values()) == {"failed"}
+    assert shop.provisioning.list_active(as_of=shop.now()) == ()
+
+
+@pytest.mark.req("W5")
+async def test_an_undo_that_does_not_succeed_calls_a_person_and_goes_on_by_itself(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    shop.billing.switches.set("void_initiated", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.decide(fallout, "abort")
+    await shop.until(lambda: "undo" in str(shop.rows("SELECT last_error FROM orderloom.plan_items")))
+    await asyncio.sleep(0.3)
+    found = (await handle.describe()).typed_search_attributes
+    assert found.get(search_attributes.ATTENTION) is True
+    assert found.get(search_attributes.STEP) == "initiate_billing:1"
+    shop.billing.switches.clear("void_initiated")
+    await handle.result()
+    assert (await shop.shown(handle, state="failed")).get(search_attributes.ATTENTION) is False
