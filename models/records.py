@@ -114,7 +114,8 @@ _FAILED = changes("""
            SET attempts = attempts + 1, key = :key, last_error = :error, started_at = COALESCE(started_at, now()),
                state = CASE state WHEN 'pending' THEN 'inProgress' ELSE state END
          WHERE order_id = CAST(:order AS uuid) AND id = :step
-           AND (state IN ('pending', 'inProgress', 'held') OR state = 'done' AND starts_with(CAST(:error AS text), 'undo: '))
+           AND (state IN ('pending', 'inProgress', 'held')
+                OR state = 'done' AND starts_with(CAST(:error AS text), 'undo: '))
         RETURNING position, attempts
     ),
     changed AS (

@@ -1,9 +1,9 @@
 """What the tables of the neighbours allow and forbid, whatever the programs do."""
 
-import psycopg2
 import pytest
-from psycopg2.errors import CheckViolation, UniqueViolation
+from psycopg2.errors import CheckViolation, InsufficientPrivilege, UniqueViolation
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 SCHEMAS = ("inventory", "provisioning", "billing")
 STOCK = "INSERT INTO inventory.stock (sku, location, on_hand, reserved) VALUES ('R', 'MAIN', %s, %s)"
@@ -43,25 +43,20 @@ FORBIDDEN = {
 def test_what_must_never_be_cannot_be_stored(
     engine: Engine, statements: list[tuple[str, tuple[object, ...]]], error: type[Exception]
 ):
-    connection = engine.raw_connection()
-    try:
-        with pytest.raises(error), connection.cursor() as cursor:
-            for statement, values in statements:
-                cursor.execute(statement, values)
-        connection.rollback()
-    finally:
-        connection.close()
+    *allowed, (statement, values) = statements
+    with engine.connect() as connection:
+        for before, held in allowed:
+            connection.exec_driver_sql(before, held)
+        with pytest.raises(IntegrityError) as forbidden:
+            connection.exec_driver_sql(statement, values)
+    assert isinstance(forbidden.value.orig, error)
 
 
 def test_the_application_fills_tables_and_makes_none(engine: Engine):
-    connection = engine.raw_connection()
-    try:
-        for schema in SCHEMAS:
-            with pytest.raises(psycopg2.errors.InsufficientPrivilege), connection.cursor() as cursor:
-                cursor.execute(f"CREATE TABLE {schema}.mine ()")
-            connection.rollback()
-    finally:
-        connection.close()
+    for schema in SCHEMAS:
+        with engine.connect() as connection, pytest.raises(ProgrammingError) as forbidden:
+            connection.exec_driver_sql(f"CREATE TABLE {schema}.mine ()")
+        assert isinstance(forbidden.value.orig, InsufficientPrivilege)
 
 
 def test_no_table_is_judged_while_it_is_small(engine: Engine):
