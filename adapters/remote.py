@@ -133,8 +133,7 @@ def _body(response: httpx.Response) -> bytes:
 def _read(kind: TypeAdapter[Answer], body: bytes) -> Answer:
     """The body as a value; what is no JSON of that shape, or holds what no database takes, is not acceptable."""
     try:
-        found = from_json(body, allow_inf_nan=False)
-        if b"\\u0000" in body or _endless(found):
+        if b"\\u0000" in body or _endless(from_json(body)):
             raise Unacceptable("the answer holds NUL, or a number without end")
         return kind.validate_json(body, strict=True)
     except ValueError as error:  # a ValidationError is one
@@ -142,7 +141,7 @@ def _read(kind: TypeAdapter[Answer], body: bytes) -> Answer:
 
 
 def _endless(found: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Whether JSON holds a number such as 1e400, which reads as infinity."""
+    """Whether JSON holds NaN, or a number such as 1e400, which reads as infinity."""
     match found:
         case float():
             return not math.isfinite(found)

@@ -1,7 +1,7 @@
 """What the tables of the neighbours allow and forbid, whatever the programs do."""
 
 import pytest
-from psycopg2.errors import CheckViolation, InsufficientPrivilege, UniqueViolation
+from psycopg2.errors import CheckViolation, UniqueViolation
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
@@ -43,20 +43,19 @@ FORBIDDEN = {
 def test_what_must_never_be_cannot_be_stored(
     engine: Engine, statements: list[tuple[str, tuple[object, ...]]], error: type[Exception]
 ):
-    *allowed, (statement, values) = statements
+    *allowed, forbidden = statements
     with engine.connect() as connection:
-        for before, held in allowed:
-            connection.exec_driver_sql(before, held)
-        with pytest.raises(IntegrityError) as forbidden:
+        for statement, values in allowed:
             connection.exec_driver_sql(statement, values)
-    assert isinstance(forbidden.value.orig, error)
+        with pytest.raises(IntegrityError) as refused:
+            connection.exec_driver_sql(*forbidden)
+    assert isinstance(refused.value.orig, error)
 
 
-def test_the_application_fills_tables_and_makes_none(engine: Engine):
-    for schema in SCHEMAS:
-        with engine.connect() as connection, pytest.raises(ProgrammingError) as forbidden:
-            connection.exec_driver_sql(f"CREATE TABLE {schema}.mine ()")
-        assert isinstance(forbidden.value.orig, InsufficientPrivilege)
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_application_fills_tables_and_makes_none(engine: Engine, schema: str):
+    with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.exec_driver_sql(f"CREATE TABLE {schema}.mine ()")
 
 
 def test_no_table_is_judged_while_it_is_small(engine: Engine):
