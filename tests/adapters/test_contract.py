@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from adapters.switches import Mode, Switch
 from domain.billing import Account, PurchaseOrder, ServiceOrder
@@ -295,12 +296,12 @@ def test_a_question_that_fails_can_simply_be_asked_again(neighbours: Neighbours,
     neighbours.billing.references(product="SMS")
 
 
-@pytest.mark.parametrize("text", ["\0", "half a character: \ud800"])
-def test_texts_that_no_database_takes_are_not_acceptable(neighbours: Neighbours, name: str, text: str):
+@pytest.mark.parametrize("poison", ["\0", "half a character: \ud800"])
+def test_texts_that_no_database_takes_are_not_acceptable(neighbours: Neighbours, name: str, poison: str):
     with pytest.raises(Unacceptable):
-        neighbours.provisioning.activate(key=name, service=_service(f"{name}{text}"))
+        neighbours.provisioning.activate(key=name, service=_service(f"{name}{poison}"))
     with pytest.raises(Unacceptable):
-        neighbours.provisioning.activate(key=f"{name}{text}", service=_service(name))
+        neighbours.provisioning.activate(key=f"{name}{poison}", service=_service(name))
     with pytest.raises(Unacceptable):
         neighbours.provisioning.activate(key="", service=_service(name))
     assert neighbours.provisioning.query(key=name) is None
@@ -310,3 +311,18 @@ def test_any_other_text_goes_through_unharmed(neighbours: Neighbours, name: str)
     key = f"{name}:Ünïcode / 50% 'quoted' \"twice\" ; -- \u202e🙂:1"
     answer = neighbours.provisioning.activate(key=key, service=_service(key))
     assert neighbours.provisioning.query(key=key) == answer
+
+
+def test_a_database_that_goes_away_leaves_the_outcome_open_and_is_found_again(neighbours: Neighbours, name: str):
+    others = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with neighbours.engine.connect() as kept:
+        neighbours.provisioning.activate(key=f"{name}-0", service=_service(name))
+        kept.execute(others)
+        with pytest.raises(OutcomeUnknown):
+            neighbours.provisioning.activate(key=f"{name}-1", service=_service(name))
+    assert neighbours.provisioning.query(key=f"{name}-1") is None
+    answer = neighbours.provisioning.activate(key=f"{name}-1", service=_service(name))
+    assert neighbours.provisioning.query(key=f"{name}-1") == answer
