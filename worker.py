@@ -48,6 +48,7 @@ PASSED_THROUGH = (
     "workflows.payloads",
     "workflows.progress",
     "workflows.search_attributes",
+    "workflows.sending",
 )
 """What workflows use without a fresh copy for every run: none of it keeps anything between calls."""
 
@@ -168,7 +169,7 @@ def create(
 
 
 def runner(sandbox: WorkflowSandbox) -> WorkflowRunner:
-    """How workflow code is run: guarded against nondeterminism, or at a third less CPU."""
+    """How workflow code is run: guarded against nondeterminism, or at a third less of the worker's CPU."""
     if sandbox is WorkflowSandbox.OFF:
         return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
