@@ -169,7 +169,7 @@ def create(
 
 
 def runner(sandbox: WorkflowSandbox) -> WorkflowRunner:
-    """How workflow code is run: guarded against nondeterminism, or at a third less of the worker's CPU."""
+    """How workflow code is run: guarded against nondeterminism, or at a quarter less of the worker's CPU."""
     if sandbox is WorkflowSandbox.OFF:
         return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))

@@ -22,7 +22,7 @@ SCRATCH = HERE.parent / "build"
 
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of order and reference.")] = 4,
-    seconds: Annotated[float, typer.Option(min=1, help="Seconds under full load, each.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds under full load, each.")] = 8.0,
     *,
     keep: Annotated[bool, typer.Option(help="Write the results down.")] = True,
 ) -> None:

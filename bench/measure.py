@@ -21,7 +21,7 @@ class Effort:
     """How much is measured."""
 
     rounds: int = 4
-    seconds: float = 10.0
+    seconds: float = 8.0
     alone: int = 20
     """Pieces of work one at a time, in a round."""
     submits: int = 200

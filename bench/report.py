@@ -28,7 +28,7 @@ def table(results: Mapping[str, Any]) -> Table:
     """The table for a terminal."""
     drawn = Table(title="The whole order beside six bare activities")
     for title in HEAD:
-        drawn.add_column(title, justify="left" if title in ("", "to reach") else "right")
+        drawn.add_column(title, justify="left" if title in ("", "to reach") else "right", no_wrap=True)
     for row in _rows(results):
         drawn.add_row(*row)
     return drawn
