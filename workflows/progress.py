@@ -9,10 +9,6 @@ from domain.fallout import TYPE, Decision, decisions
 from domain.order import State
 from domain.plan import SETTLED, Function, Plan, PlanItem, StepState
 from domain.progress import Fallout, OrderRef, Resolution
-from workflows.bugs import BUGS
-
-CERTAIN = ("Unacceptable", *BUGS)
-"""The errors after which nothing has happened: the step never left us, or the neighbour could not take it."""
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
 
@@ -119,7 +115,7 @@ class OrderProgress:
         """Park a step until a person decides about it."""
         step.state = StepState.HELD
         item = step.item
-        in_doubt = not refused and code not in CERTAIN
+        in_doubt = not refused
         fallout = Fallout(
             id=id,
             ref=self.ref,

@@ -27,10 +27,10 @@ Client = TypeVar("Client", InventoryClient, ProvisioningClient, BillingClient)
 
 
 class Impatient(httpx.HTTPTransport):
-    """Waits a tenth of a second for what others wait ten."""
+    """Waits half a second for what others wait ten."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions["timeout"]["read"] = 0.1
+        request.extensions["timeout"]["read"] = 0.5
         return super().handle_request(request)
 
 
