@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 Row = tuple[str, str, str, str, str]
-"""Figure, order, reference, ratio, target."""
+"""Figure, order, the bare reference, ratio, target."""
 
-HEAD: Row = ("", "order", "reference", "ratio", "to reach")
+HEAD: Row = ("", "order", "bare", "ratio", "to reach")
 
 _WHAT = """\
 One run, on one machine, everything on it: PostgreSQL with fsync, Temporal on a file, a worker, the API and the load.
@@ -66,7 +66,7 @@ def _rows(results: Mapping[str, Any]) -> Iterator[Row]:
     submit, bare_submit = results["submit_p95_ms_20"], results["bare_submit_p95_ms_20"]
     yield "submit p95 ms, 20 in flight", _short(submit), _short(bare_submit), f"{ratio['submit']:.2f}", "≤ 4"
     for lines, ms in results["preview_ms"].items():
-        target = "≤ 11 times 200" if lines == "2000" else "about 0.15 a line"
+        target = "≤ 11 times 200" if lines == "2000" else "≈ 0.15 a line"
         yield f"preview ms, {int(lines):,} lines", _short(ms), "", f"{ms / int(lines):.2f} a line", target
 
 
