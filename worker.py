@@ -43,12 +43,15 @@ PASSED_THROUGH = (
     "domain",
     "structlog",
     "workflows.bugs",
+    "workflows.carrying",
+    "workflows.deciding",
     "workflows.details",
     "workflows.messages",
     "workflows.payloads",
     "workflows.progress",
     "workflows.search_attributes",
     "workflows.sending",
+    "workflows.under_way",
 )
 """What workflows use without a fresh copy for every run: none of it keeps anything between calls."""
 

@@ -1,0 +1,108 @@
+"""How the steps of an order are carried out, and taken back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from activities.messages import Ended, Outcome, RootEnd
+from domain.order import State
+from domain.plan import PlanItem, StepState
+from workflows.deciding import Deciding
+from workflows.messages import Patience
+from workflows.progress import StepProgress
+from workflows.sending import durably, durably_once, failure, quickly, will_heal
+
+Outcomes = tuple[Outcome, ...]
+
+
+class Carrying(Deciding):
+    """An order under way whose steps are sent to those who carry them out."""
+
+    async def _send(self, batch: Sequence[PlanItem]) -> None:
+        """Have one batch carried out, and note what became of each of its steps."""
+        steps = [self._progress.steps[item.id] for item in batch]
+        for step in steps:
+            step.state = StepState.IN_PROGRESS
+        try:
+            outcomes = await self._ask(batch)
+        except FailureError as error:
+            self._fail(steps, error)
+            return
+        self._progress.trouble = None
+        for step in steps:
+            step.state = StepState.PENDING
+        for outcome in outcomes:
+            self._note(self._progress.steps[outcome.step], outcome)
+
+    async def _ask(self, batch: Sequence[PlanItem]) -> Outcomes:
+        """One attempt, on record before it is sent where it has to be, else quick; then as often as it takes."""
+        activity, summary, patience = batch[0].function.value, self._progress.title(batch), self._run.patience
+        resent = self._progress.is_resent(batch)
+        if not resent:
+            once = durably_once if self._progress.is_point_of_no_return(batch) else quickly
+            asked = self._progress.batch(batch, now=workflow.now())
+            self._describe()
+            try:
+                return await once(activity, asked, result=Outcomes, patience=patience, summary=summary)
+            except FailureError as error:
+                if is_cancelled_exception(error) or not will_heal(error):
+                    raise
+                resent = True
+                self._meet_trouble(batch[0], failure(error).message)
+        asked = self._progress.batch(batch, now=workflow.now(), resent=resent)
+        return await durably(activity, asked, result=Outcomes, patience=patience, summary=summary)
+
+    def _note(self, step: StepProgress, outcome: Outcome) -> None:
+        """Take over what became of a step."""
+        if outcome.again_in_s is not None:
+            step.state, step.resent = StepState.IN_PROGRESS, True
+            self._start(self._ask_again(step, outcome.again_in_s), among=self._sending)
+        elif outcome.code is not None:
+            self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True)
+        else:
+            step.state, step.at = StepState.DONE, outcome.at
+            self._progress.state = outcome.order_state or self._progress.state
+
+    async def _ask_again(self, step: StepProgress, pause_s: float) -> None:
+        """Give a neighbour that is at work the time it asked for."""
+        self._meet_trouble(step.item, "at work")
+        await workflow.sleep(pause_s, summary=f"{step.item.function.system} is at work on {step.item.id}")
+        step.state = StepState.PENDING
+
+    def _fail(self, steps: Sequence[StepProgress], error: FailureError) -> None:
+        """Park the step that an activity failed for; the others of its batch go on without it."""
+        if is_cancelled_exception(error):
+            raise error
+        what = failure(error)
+        for step in steps:
+            step.state, step.resent = StepState.PENDING, True
+        failed = self._progress.steps.get(what.step or "", steps[0])
+        self._fall_out(failed, code=what.code, message=what.message, refused=False)
+
+    async def _undo(self, root: str) -> None:
+        """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
+        await workflow.wait_condition(lambda: not self._progress.is_busy(root))
+        endless = replace(self._run.patience, give_up_s=None)
+        for step in self._progress.to_undo(root):
+            undo, summary = step.item.function.undo, f"Undo of {self._progress.title([step.item])}"
+            assert undo is not None
+            await self._take_back(step, undo.value, summary, endless)
+            step.state = StepState.UNDONE
+        end = RootEnd(ref=self._progress.ref, root=root, state=State.FAILED)
+        ended = await self._record("end_root", end, Ended)
+        self._progress.state = ended.order_state or self._progress.state
+
+    async def _take_back(self, step: StepProgress, undo: str, summary: str, endless: Patience) -> None:
+        """Undo one step for as long as it takes: an operator is called when it does not succeed at once (5.4)."""
+        taken = self._progress.taken_back(step)
+        try:
+            await durably_once(undo, taken, result=type(None), patience=endless, summary=summary)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._progress.alarm = True
+            self._meet_trouble(step.item, f"cannot be undone: {failure(error).message}")
+            await durably(undo, taken, result=type(None), patience=endless, summary=summary)
+            self._progress.alarm, self._progress.trouble = False, None

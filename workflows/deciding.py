@@ -1,0 +1,104 @@
+"""What needs a person: steps that fall out of a run, and what is decided about them."""
+
+from dataclasses import replace
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from domain.fallout import Decision, correction
+from domain.plan import StepState
+from domain.progress import Closing, Resolution
+from workflows.progress import StepProgress, Undecided
+from workflows.under_way import UnderWay
+
+
+class Deciding(UnderWay):
+    """An order under way whose steps may need a person (W5)."""
+
+    def _fall_out(self, step: StepProgress, *, code: str, message: str, refused: bool) -> None:
+        self._progress.fallout_count += 1
+        undecided = self._progress.fall_out(
+            step,
+            id=f"{self._run.number}-{self._progress.fallout_count}",
+            account=self._run.account,
+            code=code,
+            message=message,
+            refused=refused,
+        )
+        self._start(self._wait_for_decision(step, undecided), among=self._waiting)
+
+    async def _wait_for_decision(self, step: StepProgress, undecided: Undecided) -> None:
+        """Put a step on the work list, and do what a person decides about it."""
+        await self._record("open_fallout", undecided.fallout, type(None))
+        self._show()
+        root = step.item.root
+        await workflow.wait_condition(lambda: undecided.resolution is not None or root in self._progress.given_up)
+        resolution = undecided.resolution or Resolution(
+            fallout=undecided.fallout.id, decision=Decision.ABORT, actor="system", reason="the bundle was given up"
+        )
+        await self._record("close_fallout", self._closing(step, resolution), type(None))
+        self._decide(step, Decision(resolution.decision), refused=undecided.refused)
+        undecided.settled = True
+        del self._progress.undecided[undecided.fallout.id]
+        self._show()
+
+    def _closing(self, step: StepProgress, resolution: Resolution) -> Closing:
+        corrected = None
+        if resolution.decision == Decision.RETRY_WITH:
+            ref = self._progress.ref
+            self._progress.ref = replace(ref, corrections=ref.corrections + 1)
+            corrected = correction(resolution.input, line=step.item.subject)
+        skipped = resolution.decision == Decision.SKIP
+        return Closing(
+            ref=self._progress.ref, resolution=resolution, step=step.item.id, skipped=skipped, correction=corrected
+        )
+
+    def _decide(self, step: StepProgress, decision: Decision, *, refused: bool) -> None:
+        """After a definite no nothing happened, so another attempt is a new one; otherwise it is the same again."""
+        match decision:
+            case Decision.RETRY | Decision.RETRY_WITH:
+                step.state, step.resent = StepState.PENDING, not refused
+                step.generation += refused
+            case Decision.SKIP:
+                step.state, step.at = StepState.SKIPPED, workflow.now()
+            case Decision.ABORT:
+                step.state, step.resent = StepState.PENDING, True
+
+    @workflow.update(description="Decide about a fallout: retry, retry_with, skip or abort, with actor and reason.")
+    async def resolve(self, resolution: Resolution) -> str:
+        """Decide about a fallout; answered once the decision is on record."""
+        undecided = self._progress.undecided[resolution.fallout]
+        undecided.resolution = resolution
+        if resolution.decision == Decision.ABORT:
+            self._progress.give_up(undecided)
+        await workflow.wait_condition(lambda: undecided.settled)
+        return f"{resolution.decision} of {undecided.fallout.step}"
+
+    @resolve.validator
+    def _may_resolve(self, resolution: Resolution) -> None:
+        if problem := self._objection(resolution):
+            raise ApplicationError(problem[1], type=problem[0], non_retryable=True)
+
+    @workflow.signal(description="Retry a fallout, or all when none is named: for batches. Like resolve, no answer.")
+    def retry(self, resolution: Resolution) -> None:
+        """Retry a fallout, or every one when none is named (many orders get the same words); ignored if not open."""
+        for fallout in [resolution.fallout] if resolution.fallout else list(self._progress.undecided):
+            wanted = replace(resolution, fallout=fallout, decision=Decision.RETRY)
+            if self._objection(wanted) is None:
+                self._progress.undecided[fallout].resolution = wanted
+
+    def _objection(self, resolution: Resolution) -> tuple[str, str] | None:
+        """Why a decision cannot be taken: a stable code and a sentence; ``None`` when it can."""
+        undecided = self._progress.undecided.get(resolution.fallout)
+        if undecided is None or undecided.resolution is not None:
+            return "NOT_OPEN", "that fallout is not open"
+        if resolution.decision not in (allowed := self._progress.allowed(undecided)):
+            return "NOT_ALLOWED", f"here may be decided: {', '.join(allowed)}"
+        if not resolution.actor.strip() or not resolution.reason.strip():
+            return "NO_REASON", "actor and reason are needed"
+        if resolution.decision == Decision.RETRY_WITH:
+            try:
+                correction(resolution.input, line="")
+            except ValueError as error:
+                return "INPUT", str(error)
+        return None

@@ -1,0 +1,55 @@
+"""What every part of an order's run has at hand: how far it is, its own records, and what operators see of it."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from temporalio import workflow
+
+from activities.messages import Transition
+from domain.order import State
+from domain.plan import PlanItem
+from domain.progress import OrderRef
+from workflows.details import Shown, details, first_shown, updates
+from workflows.messages import OrderRun
+from workflows.progress import OrderProgress
+from workflows.sending import Result, surely
+
+
+class UnderWay:
+    """An order under way."""
+
+    def __init__(self, run: OrderRun) -> None:
+        """Start with nothing done."""
+        self._run = run
+        self._progress = OrderProgress(OrderRef(order=run.order, revision=run.revision))
+        self._shown: Shown = first_shown(run, workflow.now())
+        self._sending: list[asyncio.Task[None]] = []
+        self._waiting: list[asyncio.Task[None]] = []
+
+    async def _become(self, state: State, *, reason: str | None) -> None:
+        """Take a state, and write it down."""
+        self._progress.state = state
+        await self._record("transition", Transition(ref=self._progress.ref, state=state, reason=reason), type(None))
+        self._show()
+
+    async def _record(self, activity: str, argument: object, result: type[Result]) -> Result:
+        """Have our own records say so; that is tried for as long as it takes."""
+        return await surely(activity, argument, result=result, patience=self._run.patience, summary=self._run.title)
+
+    def _meet_trouble(self, item: PlanItem, message: str) -> None:
+        self._progress.trouble = (item.id, message)
+        self._show()
+
+    def _show(self) -> None:
+        """Tell operators: search attributes where they changed, and the run's details."""
+        shown = Shown.of(self._progress)
+        if found := updates(self._shown, shown):
+            workflow.upsert_search_attributes(found)
+        self._shown = shown
+        self._describe()
+
+    def _describe(self) -> None:
+        workflow.set_current_details(details(self._run, self._progress))
+
+    def _start(self, work: Coroutine[None, None, None], *, among: list[asyncio.Task[None]]) -> None:
+        among.append(asyncio.create_task(work))
