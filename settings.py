@@ -1,5 +1,6 @@
 """The environment, read once, typed and frozen. Only the roots and `migrations/env.py` import it."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -18,6 +19,9 @@ def _with_driver(url: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_with_driver)]
+
+
+Hours = Annotated[float, Field(gt=0, le=8_760)]
 
 
 class Neighbours(StrEnum):
@@ -78,6 +82,9 @@ class Settings(BaseSettings):
     propagated_fields: frozenset[str] = frozenset({"state"})
     """What lines take over from the bundle above them (B29): `state`, also `actual_delivery_at`; never ids or keys."""
 
+    fallout_due_hours: tuple[Hours, Hours, Hours, Hours, Hours] = (1, 4, 24, 72, 168)
+    """After how many hours a fallout of priority 1, 2, 3, 4 and 5 is due; past that it is escalated."""
+
     workflow_sandbox: WorkflowSandbox = WorkflowSandbox.OFF
     """`off`: 12 ms of CPU less for each order. The guard is for whoever changes workflows: every test works in it."""
 
@@ -86,6 +93,11 @@ class Settings(BaseSettings):
 
     worker_cached_workflows: int = Field(default=5_000, ge=1)
     """How many open runs a worker keeps in memory (about 50 kB each); keep it above those in flight."""
+
+    @property
+    def due_times(self) -> dict[int, timedelta]:
+        """When a fallout is due, by its priority."""
+        return {priority: timedelta(hours=x) for priority, x in enumerate(self.fallout_due_hours, start=1)}
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -25,6 +25,7 @@ from adapters.inventory.client import InventoryClient
 from adapters.inventory.embedded import EmbeddedInventory
 from adapters.provisioning.client import ProvisioningClient
 from adapters.provisioning.embedded import EmbeddedProvisioning
+from domain.fallout import DUE, DueTimes
 from domain.propagation import STATE_ONLY, PropagatedFields
 from models.catalogs import PostgresCatalogs
 from models.database import connect
@@ -96,7 +97,10 @@ async def _run(settings: Settings) -> None:
             client,
             task_queue=settings.task_queue,
             activities=activities(
-                engine, neighbours(settings, engine), propagated=PropagatedFields(settings.propagated_fields)
+                engine,
+                neighbours(settings, engine),
+                propagated=PropagatedFields(settings.propagated_fields),
+                due=settings.due_times,
             ),
             threads=settings.worker_threads,
             executor=threads,
@@ -132,13 +136,14 @@ def activities(
     joined: Joined[Inventory, Provisioning, Billing],
     clock: Clock = now,
     propagated: PropagatedFields = STATE_ONLY,
+    due: DueTimes = DUE,
 ) -> Sequence[Callable[..., Any]]:
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
     inventory = InventoryActivities(joined.inventory, records, clock)
     provisioning = ProvisioningActivities(joined.provisioning, records, clock)
     billing = BillingActivities(joined.billing, records, records, clock)
-    own = RecordActivities(records, clock, propagated)
+    own = RecordActivities(records, clock, propagated, due)
     catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), clock)
 
     found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog) for name in dir(x)]

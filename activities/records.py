@@ -1,8 +1,8 @@
 """The order's own records: validate, decompose, asset, and every state in between."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pydantic import TypeAdapter
@@ -21,6 +21,7 @@ from activities.messages import (
 )
 from domain.billing import Account, Billed
 from domain.decomposition import decompose
+from domain.fallout import DUE, DueTimes, FalloutType, priority
 from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, InstalledAsset, closing_steps, installed
 from domain.inventory import Reservation
@@ -73,7 +74,7 @@ class Records(Journal, Protocol):
         """The present states of the order's lines."""
         ...
 
-    def open_fallout(self, fallout: Fallout, *, lines: Mapping[str, State]) -> None:
+    def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
         """Open a fallout, hold its step, and bring lines to the states given. Twice is once."""
         ...
 
@@ -95,12 +96,13 @@ class RecordActivities:
     """What happens to an order's own rows.
 
     ``clock`` dates what nothing delivered; ``propagated`` are the fields that lines take over from the bundle above
-    them, as configured (B29).
+    them, as configured (B29); ``due`` says when a fallout is due.
     """
 
     records: Records
     clock: Callable[[], datetime]
     propagated: PropagatedFields = STATE_ONLY
+    due: DueTimes = field(default_factory=lambda: DUE)
 
     @activity.defn
     def validate(self, ref: OrderRef) -> Validation:
@@ -172,7 +174,14 @@ class RecordActivities:
     @activity.defn
     def open_fallout(self, fallout: Fallout) -> None:
         """Put a step that needs a person on the work list."""
-        self.records.open_fallout(fallout, lines=self._propagated(fallout.ref, fallout.lines, State.HELD))
+        urgency = priority(
+            FalloutType(fallout.type),
+            code=fallout.code,
+            function=fallout.step.partition(":")[0],
+            order_priority=self.records.load(fallout.ref).order.priority,
+        )
+        lines = self._propagated(fallout.ref, fallout.lines, State.HELD)
+        self.records.open_fallout(fallout, priority=urgency, due=self.due[urgency], lines=lines)
 
     @activity.defn
     def close_fallout(self, closing: Closing) -> None:

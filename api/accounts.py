@@ -26,7 +26,7 @@ from api.schemas.shape import Id
 from domain.violation import Violation
 from models import submissions, views
 from models.submissions import Clash, Key
-from models.views import Found, Page
+from models.views import Found, Page, Selection
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=StrictRoute)
 AccountId = Annotated[Id, Path(description="The account's id.")]
@@ -166,7 +166,7 @@ def customer_portal(account_id: AccountId, house: TheHouse) -> Response:
     found = _account(house, account_id)
     assets = views.profile(engine, account_id, NEWEST).items
     placed = views.orders(engine, NEWEST, state=None, account=account_id, product=None).items
-    tickets = views.fallouts(engine, NEWEST, state="open", account=account_id, order=None, product=None).items
+    tickets = views.fallouts(engine, NEWEST, Selection(account=account_id)).items
     return answer(
         {
             "account": dict(found),

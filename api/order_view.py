@@ -174,6 +174,7 @@ class _Standing:
             line: fallout["id"]
             for fallout in self._found["fallouts"] or ()
             for line in (*covered.get(fallout["step"], ()), fallout["line"])
+            if line is not None
         }
 
     def _billing_of(self, line: OrderLine) -> Mapping[str, Any]:

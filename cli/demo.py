@@ -140,7 +140,7 @@ class Story:
         order_id = api.post("/v1/orders", _another(_read(_examples()[0])))["id"]
         events = watching.followed(api, order_id)
         watching.show(api, order_id, _until_held(events))
-        fallout = next(api.pages("/v1/fallouts", order=order_id, state="open"), None)
+        fallout = next(api.pages("/v1/fallouts", order=order_id), None)
         if fallout is None:
             raise Unexpected("the network refused, and yet nothing needs a person")
         if fallout["error"]["code"] != _REFUSAL:

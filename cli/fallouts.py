@@ -52,7 +52,7 @@ def fallouts(
     """List what needs a person, newest first."""
     with asking(api, as_json=as_json) as asked:
         filters = {
-            "state": None if state is Shown.ALL else state.value,
+            "state": None if state is Shown.OPEN else state.value,
             "account": account,
             "product": product,
             "order": id_of(asked, order) if order else None,

@@ -92,6 +92,8 @@ def _particulars(event: Event) -> str:
     match event.body:
         case {"fallout": fallout, "step": step, "code": code}:
             return f"{fallout} at {step}: {code}"
+        case {"fallout": fallout, "code": code}:  # found by a detector
+            return f"{fallout}: {code}"
         case {"fallout": fallout, "step": step, "decision": decision, "actor": actor}:
             return f"{fallout} at {step}: {decision}, decided by {actor}"
         case {"steps": [*steps]}:
@@ -160,7 +162,7 @@ def _step(step: Document) -> Any:  # noqa: ANN401 - rich's Text
 
 
 def _open_fallouts(api: Api, order_id: str) -> Iterator[Document]:
-    return api.pages("/v1/fallouts", order=order_id, state="open")
+    return api.pages("/v1/fallouts", order=order_id)
 
 
 def _order(api: Api, order_id: str) -> Document:

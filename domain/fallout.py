@@ -1,11 +1,13 @@
-"""What may be decided when a step needs a person, and what becomes of the step then."""
+"""What needs a person: of which type, how urgent, and what may be decided about it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from domain.in_flight import CORRECTABLE, Correction
 from domain.order import Scalar
-from domain.plan import Function, PlanItem, System
+from domain.plan import Function, System, Undo
 
 
 class Decision(StrEnum):
@@ -17,13 +19,106 @@ class Decision(StrEnum):
     ABORT = "abort"
 
 
-TYPE: Mapping[System, str] = {
-    System.INVENTORY: "Inventory Allocation",
-    System.PROVISIONING: "Provisioning",
-    System.BILLING: "Billing",
-    System.RECORDS: "System",
+class FalloutType(StrEnum):
+    """What kind of work a fallout is (2.1)."""
+
+    VALIDATION = "Validation"
+    INVENTORY_ALLOCATION = "Inventory Allocation"
+    PROVISIONING = "Provisioning"
+    BILLING = "Billing"
+    FIELD_WORK = "Field Work"
+    SYSTEM = "System"
+    RECONCILIATION = "Reconciliation"
+
+
+TYPE: Mapping[System, FalloutType] = {
+    System.INVENTORY: FalloutType.INVENTORY_ALLOCATION,
+    System.PROVISIONING: FalloutType.PROVISIONING,
+    System.BILLING: FalloutType.BILLING,
+    System.RECORDS: FalloutType.SYSTEM,
 }
-"""The fallout type of a step, by the system it falls out of (2.1)."""
+"""The type of a step's fallout, by the system it falls out of."""
+
+
+class FalloutState(StrEnum):
+    """How far the work on a fallout is (2.6)."""
+
+    OPEN = "open"
+    IN_PROGRESS = "inProgress"
+    ON_HOLD = "onHold"
+    AWAITING_INFO = "awaitingInfo"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+SETTLED_FALLOUTS = frozenset({FalloutState.CLOSED, FalloutState.CANCELLED})
+"""Decided, or needing no decision any more; all others are open: on the work list."""
+
+ACTIVE_NOT_BILLED = "ACTIVE_NOT_BILLED"
+"""Reconciliation's code for what runs and is not billed: lost revenue (F07)."""
+BILLED_NOT_ACTIVE = "BILLED_NOT_ACTIVE"
+"""Reconciliation's code for what is billed and does not run: a customer who pays for nothing (F07)."""
+
+FIRST, LAST = 1, 5
+"""The priorities: the most urgent, and the one that can wait longest."""
+
+_BY_CODE = {ACTIVE_NOT_BILLED: 1, BILLED_NOT_ACTIVE: 2}
+_BY_FUNCTION: Mapping[str, int] = {
+    Function.FULFILL_BILLING: 1,
+    Function.PURCHASE: 1,
+    Undo.DEACTIVATE: 1,
+    Function.ASSET: 2,
+    Undo.VOID_INITIATED: 3,
+    Undo.RELEASE: 4,
+    Function.COMMIT: 4,
+}
+_BY_TYPE = {FalloutType.SYSTEM: 2, FalloutType.RECONCILIATION: 3}
+_EXPEDITED = 1
+
+
+def priority(type: FalloutType, *, code: str, function: str | None = None, order_priority: int = 4) -> int:  # noqa: A002
+    """How urgent a fallout is, from 1 to 5: what costs money unseen first, then what a customer waits for (F07).
+
+    1: active but not billed; 2: billed but not active, or nobody carries the order out; 3: a customer waits; 4: only
+    our books wait; 5 is for people to give. An order that is itself urgent (priority 0 or 1) is more urgent by one.
+    """
+    found = _BY_CODE.get(code) or _BY_FUNCTION.get(function or "") or _BY_TYPE.get(type, 3)
+    return max(FIRST, found - (order_priority <= _EXPEDITED))
+
+
+DueTimes = Mapping[int, timedelta]
+"""How long after it was opened a fallout is due, by its priority."""
+
+DUE: DueTimes = {
+    1: timedelta(hours=1),
+    2: timedelta(hours=4),
+    3: timedelta(days=1),
+    4: timedelta(days=3),
+    5: timedelta(days=7),
+}
+"""Unless configured otherwise. Past that a fallout is escalated: once, and made more urgent by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a detector found that needs a person and belongs to no step.
+
+    ``subject`` is what it is about, such as ``run:`` and an order's id: one fallout at most is open for a subject.
+    """
+
+    subject: str
+    type: FalloutType
+    code: str
+    message: str
+    order: str | None = None
+    account: str | None = None
+    line: str | None = None
+
+
+def step_subject(order: str, step: str) -> str:
+    """The subject of a step's own fallout."""
+    return f"{order}:{step}"
+
 
 _CORRECTED = frozenset({Function.RESERVE, Function.DELIVER, Function.PROVISION})
 _SKIPPED = frozenset({Function.DELIVER, Function.PROVISION, Function.COMMIT})
@@ -32,8 +127,8 @@ _FINAL_EFFECTS = frozenset(
 )
 
 
-def decisions(item: PlanItem, settled: Iterable[PlanItem], *, in_doubt: bool = False) -> tuple[Decision, ...]:
-    """What may be decided about a step; ``settled`` are the steps of its bundle that are done.
+def decisions(function: Function, begun: Collection[Function], *, in_doubt: bool = False) -> tuple[Decision, ...]:
+    """What may be decided about a step; ``begun`` are the other steps of its bundle that are done or under way.
 
     ``in_doubt``: it may have happened; then it is not asked for with other input, and a bundle is not given up for a
     step that could not be taken back.
@@ -41,12 +136,12 @@ def decisions(item: PlanItem, settled: Iterable[PlanItem], *, in_doubt: bool = F
     for it can be undone: after a successful activation billing is retried, never rolled back (5.5).
     """
     allowed = [Decision.RETRY]
-    if item.function in _CORRECTED and not in_doubt:
+    if function in _CORRECTED and not in_doubt:
         allowed.append(Decision.RETRY_WITH)
-    if item.function in _SKIPPED:
+    if function in _SKIPPED:
         allowed.append(Decision.SKIP)
-    done = {x.function for x in settled} | ({item.function} if in_doubt else set())
-    billing_closes = item.function in (Function.FULFILL_BILLING, Function.PURCHASE, Function.ASSET)
+    done = {*begun, function} if in_doubt else {*begun}
+    billing_closes = function in (Function.FULFILL_BILLING, Function.PURCHASE, Function.ASSET)
     if not done & _FINAL_EFFECTS and not (billing_closes and Function.PROVISION in done):
         allowed.append(Decision.ABORT)
     return tuple(allowed)

@@ -80,6 +80,7 @@ class StepState(StrEnum):
 
 
 SETTLED = frozenset({StepState.DONE, StepState.SKIPPED})
+BEGUN = frozenset({StepState.IN_PROGRESS, StepState.DONE})
 
 
 @dataclass(frozen=True, kw_only=True)

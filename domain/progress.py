@@ -30,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Fallout:
-    """A step that needs a person: what failed, and what may be decided."""
+    """A step that needs a person: what failed, and whether it may have happened all the same (``in_doubt``)."""
 
     id: str
     ref: OrderRef
@@ -40,7 +40,7 @@ class Fallout:
     type: str
     code: str
     message: str
-    decisions: tuple[str, ...]
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

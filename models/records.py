@@ -7,7 +7,7 @@ numbers have no gaps, and notifies whoever listens on ``orderloom_events``.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from domain.billing import Account
 from domain.decomposition import Decomposed
+from domain.fallout import step_subject
 from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
 from domain.order import FINAL, NEXT, Order, State, roll_up
@@ -26,6 +27,7 @@ from models import catalogs
 from models.database import autocommit
 from models.facts import facts
 from models.prepared import Prepared
+from models.tables import IS_OPEN
 
 ORDER = TypeAdapter(Order)
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
@@ -224,11 +226,13 @@ _TRANSITION = changes("""
 
 _OPEN_FALLOUT = changes("""
     opened AS (
-        INSERT INTO orderloom.fallouts (id, order_id, account, step, line, type, code, message, attempts, decisions)
-        SELECT :id, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message,
+        INSERT INTO orderloom.fallouts
+               (id, subject, order_id, account, step, line, type, code, message, in_doubt, priority, due_at, attempts)
+        SELECT :id, :subject, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message,
+               CAST(:in_doubt AS boolean), CAST(:priority AS int),
+               now() + make_interval(secs => CAST(:due_s AS float8)),
                (SELECT attempts FROM orderloom.plan_items
-                 WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step),
-               CAST(:decisions AS text[])
+                 WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step)
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ),
@@ -248,11 +252,11 @@ _OPEN_FALLOUT = changes("""
     )
 """)
 
-_CLOSE_FALLOUT = changes("""
+_CLOSE_FALLOUT = changes(f"""
     closed AS (
         UPDATE orderloom.fallouts
            SET state = 'closed', closed_at = now(), decision = :decision, actor = :actor, reason = :why
-         WHERE id = :id AND state = 'open'
+         WHERE id = :id AND {IS_OPEN}
         RETURNING id
     ),
     step AS (
@@ -274,7 +278,7 @@ _CLOSE_FALLOUT = changes("""
                                   'actor', CAST(:actor AS text)) AS body
           FROM closed
     )
-""")
+""")  # noqa: S608 - built from constants
 
 _CORRECT = Prepared("""
     UPDATE orderloom.orders SET corrections = corrections || CAST(:correction AS jsonb)
@@ -367,11 +371,17 @@ class PostgresRecords:
             _TRANSITION, order, state=state, reason=reason, finished=state in FINAL, before=before, whole=whole
         )
 
-    def open_fallout(self, fallout: Fallout, *, lines: Mapping[str, State]) -> None:
+    def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
         """Open a fallout and hold its step and lines."""
         row = asdict(fallout)
-        row |= {"line": fallout.lines[0], "decisions": list(fallout.decisions), "lines": json.dumps(lines)}
         order = row.pop("ref")["order"]
+        row |= {
+            "subject": step_subject(order, fallout.step),
+            "line": fallout.lines[0],
+            "priority": priority,
+            "due_s": due.total_seconds(),
+            "lines": json.dumps(lines),
+        }
         self._change(_OPEN_FALLOUT, order, **row)
 
     def close_fallout(self, closing: Closing, *, lines: Mapping[str, State]) -> None:

@@ -1,5 +1,7 @@
 """The tables of the system's own data, in the schema ``orderloom``; what must never happen twice has a constraint."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from domain.asset import AssetStatus
+from domain.fallout import FIRST, LAST, SETTLED_FALLOUTS, FalloutState, FalloutType
 from domain.order import State
 from domain.plan import StepState
 
@@ -36,9 +39,17 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, values: type) -> CheckConstraint:
-    allowed = ", ".join(f"'{value}'" for value in values)  # type: ignore[attr-defined]
-    return CheckConstraint(f"{column} IN ({allowed})", name=column)
+def quoted(values: Iterable[str]) -> str:
+    """Constants as a statement lists them."""
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({quoted(values)})", name=column)
+
+
+IS_OPEN = f"state NOT IN ({quoted(SETTLED_FALLOUTS)})"
+"""How a statement asks whether a fallout is on the work list."""
 
 
 def _now(name: str) -> Column:  # type: ignore[type-arg]
@@ -171,23 +182,34 @@ fallouts = Table(
     "fallouts",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), nullable=False),
-    Column("account", Text, ForeignKey("orderloom.accounts.id"), nullable=False),
-    Column("step", Text, nullable=False),
-    Column("line", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id")),
+    Column("account", Text, ForeignKey("orderloom.accounts.id")),
+    Column("step", Text),
+    Column("line", Text),
     Column("type", Text, nullable=False),
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("decisions", ARRAY(Text), nullable=False),
-    Column("state", Text, nullable=False, server_default="open"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("in_doubt", Boolean, nullable=False, server_default=text("false")),
+    Column("priority", Integer, nullable=False),
+    Column("owner", Text),
+    Column("state", Text, nullable=False, server_default=FalloutState.OPEN.value),
     _now("opened_at"),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("escalated_at", DateTime(timezone=True)),
     Column("closed_at", DateTime(timezone=True)),
     Column("decision", Text),
     Column("actor", Text),
     Column("reason", Text),
-    CheckConstraint("state IN ('open', 'closed')", name="state"),
-    Index("fallouts_one_open", "order_id", "step", unique=True, postgresql_where=text("state = 'open'")),
+    _one_of("type", FalloutType),
+    _one_of("state", FalloutState),
+    CheckConstraint(f"priority BETWEEN {FIRST} AND {LAST}", name="priority"),
+    CheckConstraint(f"({IS_OPEN}) = (closed_at IS NULL)", name="closed_at"),
+    CheckConstraint("step IS NULL OR (order_id IS NOT NULL AND line IS NOT NULL)", name="step"),
+    Index("fallouts_one_open", "subject", unique=True, postgresql_where=text(IS_OPEN)),
+    Index("fallouts_late", "due_at", postgresql_where=text(f"escalated_at IS NULL AND {IS_OPEN}")),
+    Index(None, "order_id"),
     Index(None, "account"),
     Index(None, "opened_at", "id"),
 )

@@ -3,14 +3,17 @@
 Nothing here wakes a run.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.asset import IN_PROFILE
+from domain.fallout import SETTLED_FALLOUTS, Decision, FalloutState, decisions
+from domain.plan import BEGUN, Function
+from models.tables import IS_OPEN, quoted
 
 Found = Mapping[str, Any]
 
@@ -24,6 +27,29 @@ class Page:
     id: str | None = None
 
 
+UNSETTLED = tuple(sorted(set(FalloutState) - SETTLED_FALLOUTS))
+"""The states of what is on the work list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which fallouts; ``None``: it does not matter.
+
+    ``step`` is a step such as ``provision:1`` or the function of many; ``taken``: whether somebody has taken it.
+    """
+
+    states: Collection[str] | None = UNSETTLED
+    type: str | None = None
+    account: str | None = None
+    order: str | None = None
+    product: str | None = None
+    owner: str | None = None
+    taken: bool | None = None
+    step: str | None = None
+    code: str | None = None
+    overdue: bool | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One page of a list, and how many there are in all; ``more``: whether another page follows."""
@@ -31,6 +57,14 @@ class Listed:
     items: Sequence[Found]
     total: int
     more: bool
+
+
+class Ordering(NamedTuple):
+    """How a list is ordered: by an instant and an id."""
+
+    at: str
+    id: str
+    descending: bool = True
 
 
 _SUMMARY = """
@@ -49,7 +83,7 @@ _ORDER = text(f"""
                             ORDER BY p.position)
               FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS steps,
            (SELECT json_agg(json_build_object('id', f.id, 'step', f.step, 'line', f.line))
-              FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND f.state = 'open') AS fallouts
+              FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND f.{IS_OPEN}) AS fallouts
       FROM orderloom.orders AS o WHERE o.id = CAST(:id AS uuid)
 """)  # noqa: S608 - built from constants of this module
 
@@ -73,21 +107,32 @@ _EVENTS = text("""
      WHERE order_id = CAST(:id AS uuid) AND seq > :after ORDER BY seq LIMIT :limit
 """)
 
-_FALLOUT = """
+_FALLOUT = f"""
     f.id, CAST(f.order_id AS text) AS "order", o.number, f.account, f.line, f.step, f.type, f.code, f.message,
-    f.attempts, f.opened_at AS since, f.decisions, f.state, f.closed_at, f.decision, f.actor, f.reason
-"""
-_FALLOUTS = """
-    SELECT {columns} FROM orderloom.fallouts AS f JOIN orderloom.orders AS o ON o.id = f.order_id
-     WHERE (CAST(:state AS text) IS NULL OR f.state = :state)
+    f.attempts, f.in_doubt, f.priority, f.owner, f.opened_at AS since, f.due_at, f.escalated_at, f.{IS_OPEN} AS is_open,
+    f.state, f.closed_at, f.decision, f.actor, f.reason,
+    (SELECT array_agg(DISTINCT p.function) FROM orderloom.plan_items AS p
+      WHERE f.{IS_OPEN} AND p.order_id = f.order_id AND p.id <> f.step AND p.state IN ({quoted(BEGUN)})
+        AND p.root IN (SELECT q.root FROM orderloom.plan_items AS q
+                        WHERE q.order_id = f.order_id AND (q.id = f.step OR f.step = ANY(q.depends_on)))) AS begun
+"""  # noqa: S608
+_FALLOUTS = f"""
+    SELECT {{columns}} FROM orderloom.fallouts AS f LEFT JOIN orderloom.orders AS o ON o.id = f.order_id
+     WHERE (CAST(:states AS text[]) IS NULL OR f.state = ANY(CAST(:states AS text[])))
        AND (CAST(:account AS text) IS NULL OR f.account = :account)
+       AND (CAST(:type AS text) IS NULL OR f.type = :type)
+       AND (CAST(:owner AS text) IS NULL OR f.owner = :owner)
+       AND (CAST(:taken AS boolean) IS NULL OR (f.owner IS NOT NULL) = :taken)
+       AND (CAST(:code AS text) IS NULL OR f.code = :code)
+       AND (CAST(:step AS text) IS NULL OR f.step = :step OR starts_with(f.step, CAST(:step AS text) || ':'))
+       AND (CAST(:overdue AS boolean) IS NULL OR (f.due_at <= now() AND f.{IS_OPEN}) = :overdue)
        AND (CAST(:order AS text) IS NULL OR f.order_id = CAST(:order AS uuid))
        AND (CAST(:product AS text) IS NULL OR EXISTS (
             SELECT FROM orderloom.order_lines AS l
              WHERE l.order_id = f.order_id AND l.id = f.line AND l.product = :product))
-"""
+"""  # noqa: S608
 _ONE_FALLOUT = text(f"""
-    SELECT {_FALLOUT} FROM orderloom.fallouts AS f JOIN orderloom.orders AS o ON o.id = f.order_id WHERE f.id = :id
+    SELECT {_FALLOUT} FROM orderloom.fallouts AS f LEFT JOIN orderloom.orders AS o ON o.id = f.order_id WHERE f.id = :id
 """)  # noqa: S608
 
 _ACCOUNT = text("""
@@ -147,7 +192,7 @@ def order(engine: Engine, order_id: str) -> Found | None:
 def orders(engine: Engine, page: Page, *, state: str | None, account: str | None, product: str | None) -> Listed:
     """Orders, newest first."""
     filters = {"state": state, "account": account, "product": product}
-    return _listed(engine, _ORDERS, page, columns=_SUMMARY, at="o.submitted_at", id_="o.id", filters=filters)
+    return _listed(engine, _ORDERS, page, columns=_SUMMARY, order=Ordering("o.submitted_at", "o.id"), filters=filters)
 
 
 def plan(engine: Engine, order_id: str) -> tuple[int, Sequence[Found]] | None:
@@ -171,17 +216,27 @@ def events(engine: Engine, order_id: str, *, after: int, limit: int) -> Sequence
         return [x._asdict() for x in connection.execute(_EVENTS, {"id": order_id, "after": after, "limit": limit})]
 
 
-def fallouts(
-    engine: Engine, page: Page, *, state: str | None, account: str | None, order: str | None, product: str | None
-) -> Listed:
-    """What needs, or needed, a person; newest first."""
-    filters = {"state": state, "account": account, "order": order, "product": product}
-    return _listed(engine, _FALLOUTS, page, columns=_FALLOUT, at="f.opened_at", id_="f.id", filters=filters)
+def fallouts(engine: Engine, page: Page, selection: Selection, *, by_due_date: bool = False) -> Listed:
+    """What needs, or needed, a person, and what may be decided; newest first, or what is due first."""
+    filters = asdict(selection) | {"states": selection.states and [*selection.states]}
+    order = Ordering("f.due_at", "f.id", descending=False) if by_due_date else Ordering("f.opened_at", "f.id")
+    found = _listed(engine, _FALLOUTS, page, columns=_FALLOUT, order=order, filters=filters)
+    return replace(found, items=[_decidable(x) for x in found.items])
 
 
 def fallout(engine: Engine, fallout_id: str) -> Found | None:
     """One of them."""
-    return _first(engine, _ONE_FALLOUT, {"id": fallout_id})
+    found = _first(engine, _ONE_FALLOUT, {"id": fallout_id})
+    return _decidable(found) if found else None
+
+
+def _decidable(fallout: Found) -> Found:
+    """A fallout with what may be decided about it now, as far as its order's rows tell."""
+    function = (fallout["step"] or "").partition(":")[0]
+    allowed: Sequence[Decision] = ()
+    if fallout["is_open"] and function in {*Function}:
+        allowed = decisions(Function(function), fallout["begun"] or (), in_doubt=fallout["in_doubt"])
+    return {**fallout, "decisions": [*allowed]}
 
 
 def account(engine: Engine, account_id: str) -> Found | None:
@@ -220,15 +275,17 @@ def answers(engine: Engine) -> bool:
 
 def _profile(engine: Engine, account_id: str, page: Page, *, billed: bool) -> Listed:
     filters = {"account": account_id, "billed": billed, "statuses": [*IN_PROFILE]}
-    return _listed(engine, _ASSETS, page, columns=_ASSET, at="a.service_start", id_="a.id", filters=filters)
+    return _listed(engine, _ASSETS, page, columns=_ASSET, order=Ordering("a.service_start", "a.id"), filters=filters)
 
 
 def _listed(
-    engine: Engine, question: str, page: Page, *, columns: str, at: str, id_: str, filters: Mapping[str, Any]
+    engine: Engine, question: str, page: Page, *, columns: str, order: Ordering, filters: Mapping[str, Any]
 ) -> Listed:
-    """One page of ``question``, and the count of all: ``at`` and ``id_`` are the columns it is ordered by."""
-    after = "" if page.at is None else f"AND ({at}, {id_}) < (:after_at, :after_id)"
-    query = text(f"{question.format(columns=columns)} {after} ORDER BY {at} DESC, {id_} DESC LIMIT :limit")
+    """One page of ``question``, and the count of all."""
+    at, id_, descending = order
+    way, follows = ("DESC", "<") if descending else ("ASC", ">")
+    after = "" if page.at is None else f"AND ({at}, {id_}) {follows} (:after_at, :after_id)"
+    query = text(f"{question.format(columns=columns)} {after} ORDER BY {at} {way}, {id_} {way} LIMIT :limit")
     count = text(question.format(columns="count(*)"))
     with _reading(engine) as connection:
         asked = {**filters, "after_at": page.at, "after_id": page.id, "limit": page.limit + 1}

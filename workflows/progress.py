@@ -7,7 +7,7 @@ from datetime import datetime
 from activities.messages import Batch, Decomposition, Step, Taken
 from domain.fallout import TYPE, Decision, decisions
 from domain.order import State
-from domain.plan import SETTLED, Function, Plan, PlanItem, StepState
+from domain.plan import BEGUN, SETTLED, Function, Plan, PlanItem, StepState
 from domain.progress import Fallout, OrderRef, Resolution
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
@@ -34,13 +34,16 @@ class StepProgress:
 
 @dataclass
 class Undecided:
-    """A fallout waiting for a person; ``refused`` when the neighbour said a definite no."""
+    """A fallout waiting for a person."""
 
     fallout: Fallout
-    refused: bool
-    in_doubt: bool
     resolution: Resolution | None = None
     settled: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether the neighbour said a definite no."""
+        return not self.fallout.in_doubt
 
 
 @dataclass
@@ -115,7 +118,6 @@ class OrderProgress:
         """Park a step until a person decides about it."""
         step.state = StepState.HELD
         item = step.item
-        in_doubt = not refused
         fallout = Fallout(
             id=id,
             ref=self.ref,
@@ -125,20 +127,18 @@ class OrderProgress:
             type=TYPE[item.function.system],
             code=code,
             message=message[:500],
-            decisions=tuple(self._decisions(item, in_doubt=in_doubt)),
+            in_doubt=not refused,
         )
-        self.undecided[id] = undecided = Undecided(fallout, refused, in_doubt)
+        self.undecided[id] = undecided = Undecided(fallout)
         return undecided
 
     def allowed(self, undecided: Undecided) -> tuple[Decision, ...]:
         """What may be decided now: other steps of the bundle may have gone on since it fell out."""
-        return self._decisions(self.steps[undecided.fallout.step].item, in_doubt=undecided.in_doubt)
-
-    def _decisions(self, item: PlanItem, *, in_doubt: bool) -> tuple[Decision, ...]:
+        item = self.steps[undecided.fallout.step].item
         roots = self.bundles_of(item)
         others = (x for x in self.steps.values() if x.item.root in roots and x.item is not item)
-        begun = [x.item for x in others if x.resent or x.state in (StepState.IN_PROGRESS, StepState.DONE)]
-        return decisions(item, begun, in_doubt=in_doubt)
+        begun = {x.item.function for x in others if x.resent or x.state in BEGUN}
+        return decisions(item.function, begun, in_doubt=undecided.fallout.in_doubt)
 
     def bundles_of(self, item: PlanItem) -> set[str]:
         """The bundles that cannot end well without a step: its own, and all that wait for it."""

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.orders import Attributes, Value
 from api.schemas.shape import Answer, Sentence, Shape, Text, closed
+from domain.fallout import FalloutState
 
 Decision = Literal["retry", "retry_with", "skip", "abort"]
 Input = Annotated[dict[Text, Value | Attributes], Field(max_length=100, json_schema_extra=closed)]
@@ -20,20 +21,28 @@ class ErrorAnswer(Answer):
 
 
 class FalloutAnswer(Answer):
-    """A step that needs, or needed, a person's decision."""
+    """What needs, or needed, a person.
+
+    `order`, `account`, `line` and `step` are null where a detector found it and it belongs to none. `decisions` are
+    what may be decided now. `decision` is `none` where it went away by itself.
+    """
 
     id: str
-    order: str
-    number: int
-    account: str
-    line: str
-    step: str
+    order: str | None
+    number: int | None
+    account: str | None
+    line: str | None
+    step: str | None
     type: str
     error: ErrorAnswer
     attempts: int
+    priority: int
+    owner: str | None
     since: datetime
-    decisions: list[str]
-    state: Literal["open", "closed"]
+    due_at: datetime
+    escalated_at: datetime | None
+    decisions: list[Decision]
+    state: FalloutState
     closed_at: datetime | None
     decision: str | None
     actor: str | None

@@ -1,19 +1,19 @@
 # ruff: noqa: S608 - statements are made of constants, never of anybody's input
 """What must hold of orders, plans, fallouts, events and assets by themselves."""
 
-from collections.abc import Iterable
 from itertools import chain, combinations
 
 from domain.invariant import Invariant
 from domain.order import FINAL, NEXT, State, roll_up
+from domain.plan import Undo
+from models.tables import IS_OPEN, quoted
 
-
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(f"'{value}'" for value in sorted(values))
-
-
-IS_FINAL = f"IN ({_listed(FINAL)})"
+IS_FINAL = f"IN ({quoted(FINAL)})"
 """How a statement asks whether a state is final."""
+
+
+_ASKS = f"f.step IS NOT NULL AND f.{IS_OPEN}"
+"""How a statement asks whether a fallout ``f`` is open for a step of its order."""
 
 
 def _roll_ups() -> str:
@@ -21,7 +21,7 @@ def _roll_ups() -> str:
     ends = [State.CANCELLED, State.COMPLETED, State.FAILED]
     some = chain.from_iterable(combinations(ends, size) for size in (1, 2, 3))
     rows = {states: roll_up(frozenset(states)) for states in some} | {(State.REJECTED,): State.REJECTED}
-    return ", ".join(f"(ARRAY[{_listed(states)}], '{state}')" for states, state in rows.items())
+    return ", ".join(f"(ARRAY[{quoted(states)}], '{state}')" for states, state in rows.items())
 
 
 def _steps() -> str:
@@ -45,7 +45,7 @@ _ORDERS = (
                    WHEN o.state {IS_FINAL} AND f.id IS NOT NULL
                         THEN format('order %s is %s and fallout %s is open', o.number, o.state, f.id)
                    END AS broken
-              FROM orderloom.orders AS o LEFT JOIN orderloom.fallouts AS f ON f.order_id = o.id AND f.state = 'open'
+              FROM orderloom.orders AS o LEFT JOIN orderloom.fallouts AS f ON f.order_id = o.id AND {_ASKS}
         """,
     ),
     Invariant(
@@ -60,9 +60,8 @@ _ORDERS = (
     Invariant(
         id="I1-held",
         statement="An order is held because a fallout is open",
-        query="""
-            SELECT CASE WHEN NOT EXISTS (SELECT FROM orderloom.fallouts AS f
-                                          WHERE f.order_id = o.id AND f.state = 'open')
+        query=f"""
+            SELECT CASE WHEN NOT EXISTS (SELECT FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND {_ASKS})
                         THEN format('order %s is held, and nobody is asked', o.number) END AS broken
               FROM orderloom.orders AS o, rest
              WHERE o.state = 'held'
@@ -77,7 +76,8 @@ _ORDERS = (
                         WHEN p.id IS NULL THEN format('order %s: fallout %s is open, and %s is not held',
                                                       o.number, f.id, f.step) END AS broken
               FROM (SELECT order_id, id FROM orderloom.plan_items WHERE state = 'held') AS p
-              FULL JOIN (SELECT order_id, step, id FROM orderloom.fallouts WHERE state = 'open') AS f
+              FULL JOIN (SELECT order_id, step, id FROM orderloom.fallouts AS f
+                          WHERE {_ASKS} AND split_part(step, ':', 1) NOT IN ({quoted(Undo)})) AS f
                    ON f.order_id = p.order_id AND f.step = p.id
               JOIN orderloom.orders AS o ON o.id = COALESCE(p.order_id, f.order_id)
              WHERE o.state NOT {IS_FINAL}
@@ -241,7 +241,7 @@ _EVENTS = (
                         THEN format('order %s is %s, its events say %s', o.number, o.state, e.type) END AS broken
               FROM orderloom.orders AS o
               LEFT JOIN (SELECT DISTINCT ON (order_id) order_id, type FROM orderloom.order_events
-                          WHERE type IN ({_listed(State)}) ORDER BY order_id, seq DESC) AS e ON e.order_id = o.id
+                          WHERE type IN ({quoted(State)}) ORDER BY order_id, seq DESC) AS e ON e.order_id = o.id
         """,
     ),
     Invariant(
@@ -251,7 +251,7 @@ _EVENTS = (
             SELECT CASE WHEN allowed.after IS NULL THEN format('order %s became %s after %s at event %s',
                         o.number, e.type, COALESCE(e.before, 'nothing'), e.seq) END AS broken
               FROM (SELECT order_id, seq, type, lag(type) OVER (PARTITION BY order_id ORDER BY seq) AS before
-                      FROM orderloom.order_events WHERE type IN ({_listed(State)})) AS e
+                      FROM orderloom.order_events WHERE type IN ({quoted(State)})) AS e
               JOIN orderloom.orders AS o ON o.id = e.order_id
               LEFT JOIN (VALUES {_steps()}) AS allowed (before, after)
                    ON allowed.after = e.type AND allowed.before IS NOT DISTINCT FROM e.before
@@ -266,7 +266,7 @@ _EVENTS = (
                         THEN format('%s of %s by nobody', done.action, done.object) END AS broken
               FROM (SELECT 'order.submit' AS action, CAST(id AS text) AS object FROM orderloom.orders
                      UNION ALL
-                    SELECT 'fallout.resolve', id FROM orderloom.fallouts WHERE state = 'closed') AS done
+                    SELECT 'fallout.resolve', id FROM orderloom.fallouts WHERE closed_at IS NOT NULL) AS done
         """,
     ),
     Invariant(

@@ -49,12 +49,17 @@ async def test_a_refused_step_is_found_with_its_order_line_error_and_what_may_be
     assert (await api.read("/v1/accounts/ACME/customer-portal"))["trouble_tickets"] == [fallout]
 
 
-async def test_fallouts_are_listed_by_state_account_order_and_product(
+@pytest.mark.req("F26")
+async def test_the_work_list_is_filtered_by_everything_that_it_shows(
     stuck: tuple[Served, dict[str, Any], dict[str, Any]],
 ):
     api, _, fallout = stuck
     for query, found in (
-        ("", True), ("state=open", True), ("state=closed", False), ("account=ACME", True), ("account=OTHER", False),
+        ("", True), ("state=open", True), ("state=closed", False), ("state=all", True), ("state=inProgress", False),
+        ("account=ACME", True), ("account=OTHER", False), ("type=Inventory Allocation", True), ("type=Billing", False),
+        ("step=reserve", True), ("step=reserve:1", True), ("step=reser", False), ("code=UNKNOWN_ITEM", True),
+        ("code=NO_STOCK", False), ("owner=ann", False), ("taken=false", True), ("taken=true", False),
+        ("overdue=false", True), ("overdue=true", False), ("sort=due", True),
         ("product=PHONE-2", True), ("product=CASE", False), ("order=00000000-0000-0000-0000-000000000000", False),
     ):  # fmt: skip
         answer = await api.http.get(f"/v1/fallouts?{query}")

@@ -86,7 +86,7 @@ class Live:
         found: list[Any] = []
 
         def is_there() -> bool:
-            found[:] = self.http.get("/v1/fallouts", params={"order": order, "state": "open"}).json()["items"]
+            found[:] = self.http.get("/v1/fallouts", params={"order": order}).json()["items"]
             return bool(found)
 
         self.until(is_there)

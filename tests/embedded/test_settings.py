@@ -1,8 +1,11 @@
 """The environment, as the roots read it."""
 
+from datetime import timedelta
+
 import pytest
 from pydantic import ValidationError
 
+from domain.fallout import DUE
 from settings import Neighbours, Provided, Settings
 
 URL = "postgresql+psycopg2://app:secret@127.0.0.1/orderloom"
@@ -47,3 +50,12 @@ def test_neighbours_elsewhere_need_the_address_of_each(environment: pytest.Monke
         Settings()
     environment.setenv("ORDERLOOM_PROVISIONING_URL", "http://provisioning")
     assert Settings().neighbours is Neighbours.URLS
+
+
+def test_when_fallouts_are_due_is_a_setting(environment: pytest.MonkeyPatch):
+    assert Settings().due_times == DUE
+    environment.setenv("ORDERLOOM_FALLOUT_DUE_HOURS", "[0.5, 1, 2, 3, 4]")
+    assert Settings().due_times[1] == timedelta(minutes=30)
+    environment.setenv("ORDERLOOM_FALLOUT_DUE_HOURS", "[1, 2, 3]")
+    with pytest.raises(ValidationError):
+        Settings()

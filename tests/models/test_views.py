@@ -7,7 +7,7 @@ import pytest
 from domain.order import asset_id
 from models import views
 from models.submissions import Submitted
-from models.views import Listed, Page
+from models.views import Listed, Page, Selection
 from tests import builders
 from tests.models.conftest import Books
 
@@ -93,9 +93,9 @@ def test_an_order_is_found_with_its_lines_steps_and_open_fallouts(books: Books):
     books.change(
         """
         INSERT INTO orderloom.fallouts
-               (id, order_id, account, step, line, type, code, message, attempts, decisions, state)
-        VALUES ('1-1', :o, 'ACME', 'reserve:1', '1', 'Inventory Allocation', 'C', 'm', 1, '{retry}', 'closed'),
-               ('1-2', :o, 'ACME', 'purchase:1.4', '1.4', 'Billing', 'C', 'm', 1, '{retry}', 'open')
+               (id, subject, order_id, account, step, line, type, code, message, priority, due_at, state, closed_at)
+        VALUES ('1-1', 'r', :o, 'ACME', 'reserve:1', '1', 'Inventory Allocation', 'C', 'm', 3, now(), 'closed', now()),
+               ('1-2', 'p', :o, 'ACME', 'purchase:1.4', '1.4', 'Billing', 'D', 'm', 1, now(), 'inProgress', NULL)
         """,
         o=stored.id,
     )
@@ -113,8 +113,8 @@ def test_an_order_is_found_with_its_lines_steps_and_open_fallouts(books: Books):
     plan = views.plan(books.engine, stored.id)
     assert plan is not None
     assert [x["id"] for x in plan[1]] == ["reserve:1", "purchase:1.4"]
-    every = views.fallouts(books.engine, ALL, state=None, account=None, order=stored.id, product=None)
-    phones = views.fallouts(books.engine, ALL, state=None, account=None, order=None, product="PHONE")
+    every = views.fallouts(books.engine, ALL, Selection(states=None, order=stored.id))
+    phones = views.fallouts(books.engine, ALL, Selection(product="PHONE"))
     assert (every.total, [x["id"] for x in phones.items]) == (2, ["1-2"])
 
 

@@ -8,6 +8,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from adapters.switches import Mode, Switch
 from domain.progress import Resolution
+from models import views
 from tests.builders import line, order
 from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
@@ -229,7 +230,9 @@ async def test_a_bundle_is_not_given_up_while_billing_may_have_charged_for_it(sh
     shop.billing.switches.set("query", Switch(mode=Mode.FAIL_BEFORE))
     handle = await shop.start(order(line("WIRELESS", line("PHONE"))))
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
-    assert (fallout["step"], fallout["decisions"]) == ("purchase:1.1", ["retry"])
+    found = views.fallout(shop.engine, fallout["id"])
+    assert found is not None
+    assert (found["step"], found["decisions"]) == ("purchase:1.1", ["retry"])
     shop.billing.switches.clear("purchase")
     shop.billing.switches.clear("query")
     await shop.decide(fallout, "retry")

@@ -1,0 +1,149 @@
+"""The work list beside the steps: what detectors find, what is taken off by itself, and what is overdue.
+
+Each change is one statement for any number of fallouts, and the second time without effect. The fallouts of steps are
+opened and closed with their orders, in ``records``.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine
+
+from domain.fallout import DUE, DueTimes, FalloutType, Finding, priority
+from domain.order import FINAL
+from models.database import autocommit
+from models.prepared import Prepared
+from models.tables import IS_OPEN, quoted
+
+SYSTEM = "system"
+"""Who closes and escalates what no person does."""
+AT_ONCE = 500
+"""How many fallouts are escalated by one statement; the next call takes the next."""
+
+
+def _changes(sql: str) -> Prepared:
+    """A statement whose CTE ``changed`` has a row (fallout, order_id, type, body) for each fallout it changed.
+
+    Each is an event of its order, if it has one that has not ended. Answers the ids of the fallouts.
+    """
+    return Prepared(f"""
+        WITH {sql},
+        logged AS (
+            UPDATE orderloom.orders AS o SET last_seq = o.last_seq + c.events
+              FROM (SELECT order_id, count(*) AS events FROM changed GROUP BY order_id) AS c
+             WHERE o.id = c.order_id AND o.state NOT IN ({quoted(FINAL)})
+            RETURNING o.id, o.last_seq
+        ),
+        event AS (
+            INSERT INTO orderloom.order_events (order_id, seq, type, body)
+            SELECT l.id, l.last_seq + 1 - row_number() OVER (PARTITION BY l.id ORDER BY c.fallout DESC), c.type, c.body
+              FROM changed AS c JOIN logged AS l ON l.id = c.order_id
+        ),
+        told AS (SELECT pg_notify('orderloom_events', CAST(id AS text)) FROM logged)
+        SELECT fallout, (SELECT count(*) FROM told) AS told FROM changed
+    """)  # noqa: S608 - built from constants of this module
+
+
+_OPEN = _changes(f"""
+    opened AS (
+        INSERT INTO orderloom.fallouts (id, subject, order_id, account, line, type, code, message, priority, due_at)
+        SELECT 'F-' || nextval('orderloom.findings'), f.subject, o.id, COALESCE(o.account, a.id), f.line, f.type,
+               f.code, f.message, f.priority, now() + make_interval(secs => f.due_s)
+          FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS f(
+               subject text, type text, code text, message text, "order" uuid, account text, line text, priority int,
+               due_s float8)
+          LEFT JOIN orderloom.orders AS o ON o.id = f."order"
+          LEFT JOIN orderloom.accounts AS a ON a.id = f.account
+         WHERE NOT EXISTS (SELECT FROM orderloom.fallouts AS x WHERE x.subject = f.subject AND x.{IS_OPEN})
+            ON CONFLICT (subject) WHERE {IS_OPEN} DO NOTHING
+        RETURNING id, order_id, code
+    ),
+    changed AS (
+        SELECT id AS fallout, order_id, 'fallout_opened' AS type,
+               jsonb_build_object('fallout', id, 'code', code) AS body
+          FROM opened
+    )
+""")  # noqa: S608
+
+_CLOSE = _changes(f"""
+    closed AS (
+        UPDATE orderloom.fallouts
+           SET state = 'closed', closed_at = now(), decision = 'none', actor = '{SYSTEM}', reason = :reason
+         WHERE subject = ANY(CAST(:subjects AS text[])) AND step IS NULL AND {IS_OPEN}
+        RETURNING id, order_id
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason)
+        SELECT '{SYSTEM}', 'fallout.resolve', id, 'none', :reason FROM closed
+    ),
+    changed AS (
+        SELECT id AS fallout, order_id, 'fallout_closed' AS type,
+               jsonb_build_object('fallout', id, 'decision', 'none', 'actor', '{SYSTEM}') AS body
+          FROM closed
+    )
+""")  # noqa: S608
+
+_ESCALATE = _changes(f"""
+    late AS (
+        SELECT id FROM orderloom.fallouts WHERE escalated_at IS NULL AND {IS_OPEN} AND due_at <= now()
+         ORDER BY due_at LIMIT CAST(:limit AS int) FOR UPDATE SKIP LOCKED
+    ),
+    escalated AS (
+        UPDATE orderloom.fallouts AS f SET escalated_at = now(), priority = greatest(f.priority - 1, 1)
+          FROM late WHERE f.id = late.id
+        RETURNING f.id, f.order_id, f.priority
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, body)
+        SELECT '{SYSTEM}', 'fallout.escalate', id, 'accepted', jsonb_build_object('priority', priority) FROM escalated
+    ),
+    changed AS (
+        SELECT id AS fallout, order_id, 'fallout_escalated' AS type,
+               jsonb_build_object('fallout', id, 'priority', priority) AS body
+          FROM escalated
+    )
+""")  # noqa: S608
+
+_FOUND = Prepared(f"""
+    SELECT subject, id FROM orderloom.fallouts WHERE type = :type AND step IS NULL AND {IS_OPEN}
+""")  # noqa: S608
+
+
+@dataclass(frozen=True)
+class PostgresWorkList:
+    """The work list as detectors write it; ``due`` says when what they find is due."""
+
+    engine: Engine
+    due: DueTimes = field(default_factory=lambda: DUE)
+
+    def open(self, findings: Iterable[Finding]) -> Collection[str]:
+        """Put findings on the work list, each subject once while it is open (F07); the ids of those that are new.
+
+        An order or account that we do not know is left out of the row: the message names it.
+        """
+        rows = [asdict(x) | self._urgency(x) for x in findings]
+        return self._change(_OPEN, findings=json.dumps(rows)) if rows else ()
+
+    def close(self, subjects: Iterable[str], *, reason: str) -> Collection[str]:
+        """Take off the list what is not there any more; the ids of those that were open."""
+        gone = [*subjects]
+        return self._change(_CLOSE, subjects=gone, reason=reason) if gone else ()
+
+    def found(self, type: FalloutType) -> Mapping[str, str]:  # noqa: A002
+        """What detectors found and is open, of one type: ids by subject."""
+        with autocommit(self.engine) as connection:
+            return {row.subject: row.id for row in _FOUND.on(connection, {"type": type})}
+
+    def escalate(self) -> Collection[str]:
+        """Escalate what is past its due date: once, one priority up, seen in the order's log; the ids of those."""
+        return self._change(_ESCALATE, limit=AT_ONCE)
+
+    def _urgency(self, finding: Finding) -> dict[str, Any]:
+        found = priority(finding.type, code=finding.code)
+        return {"priority": found, "due_s": self.due[found].total_seconds()}
+
+    def _change(self, statement: Prepared, **parameters: object) -> Collection[str]:
+        with autocommit(self.engine) as connection:
+            return [row.fallout for row in statement.on(connection, parameters)]
