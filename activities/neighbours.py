@@ -13,7 +13,7 @@ from typing import Protocol
 from domain.billing import Account, Billed, BilledService, ServiceOrder
 from domain.catalog_sync import BillingProduct
 from domain.inventory import Delivery, Demand, Reservation
-from domain.neighbour import Refused
+from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, Working
 
 
@@ -56,8 +56,8 @@ class Provisioning(Protocol):
         """The answer remembered for a key."""
         ...
 
-    def list_active(self, *, as_of: datetime) -> Sequence[RunningService]:
-        """Every service that ran at an instant."""
+    def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[RunningService]:
+        """The services that ran at an instant, ascending by key: the first of those after a key, at most ``limit``."""
         ...
 
 
@@ -95,8 +95,8 @@ class Billing(Protocol):
         """Ids of the open purchases of a product (B40)."""
         ...
 
-    def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
-        """Every service billed as active at an instant."""
+    def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[BilledService]:
+        """The services billed at an instant, and those initiated or suspended then, in pages like the network's."""
         ...
 
     def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:

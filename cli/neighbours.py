@@ -12,7 +12,8 @@ from adapters.inventory.embedded import EmbeddedInventory
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from adapters.provisioning.operations import ACTIVATE
 from adapters.switches import Mode, Switch
-from domain.billing import BilledService
+from domain.billing import BilledService, InstanceState
+from domain.neighbour import every
 from domain.provisioning import RunningService
 
 
@@ -68,11 +69,12 @@ def compare(engine: Engine) -> Compared:
 
     What billing has on an account alone is no service of the network.
     """
-    running = EmbeddedProvisioning(engine, clock=_now).list_active(as_of=_now())
-    billed = EmbeddedBilling(engine, clock=_now).list_active(as_of=_now())
+    network, billing, as_of = EmbeddedProvisioning(engine, clock=_now), EmbeddedBilling(engine, clock=_now), _now()
+    running = every(lambda after: network.list_active(as_of=as_of, after=after))
+    billed = every(lambda after: billing.list_active(as_of=as_of, after=after))
     return Compared(
         running={x.service: x for x in running if x.billable},
-        billed={x.service: x for x in billed if x.service_instance is not None},
+        billed={x.service: x for x in billed if x.service_instance is not None and x.state is InstanceState.ACTIVE},
     )
 
 

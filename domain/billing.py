@@ -121,12 +121,20 @@ class Billed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BilledService:
-    """One active service as billing lists it, for comparison with what runs (F06)."""
+    """One service as billing lists it, for comparison with what runs (F06); it is billed only while it is active.
+
+    ``since`` is the actual date; of an initiated one, when it was initiated. ``quantity`` is that of a simple service
+    bundle's own product, ``price`` what all subscriptions of the service cost together, for a month.
+    """
 
     service: str
     account: str
     service_instance: str | None
     since: datetime
+    state: InstanceState = InstanceState.ACTIVE
+    billing_service_type: str | None = None
+    quantity: int = 1
+    price: Money | None = None
 
 
 def service_order(

@@ -1,6 +1,11 @@
 """How a neighbouring system can answer, and the three ways in which it may fail to."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+PAGE = 1_000
+"""How many services a neighbour lists at once, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +31,29 @@ class OutcomeUnknown(Exception):  # noqa: N818
 
 class Unacceptable(Exception):  # noqa: N818
     """It can never work: the neighbour does not understand the request, or we do not understand its answer."""
+
+
+class OfService(Protocol):
+    """Anything that is listed by the service it is about."""
+
+    @property
+    def service(self) -> str:
+        """The service's key: an asset id."""
+        ...
+
+
+Listed = TypeVar("Listed", bound=OfService)
+
+
+def every(page: Callable[[str], Sequence[Listed]]) -> Iterator[Listed]:
+    """All that a neighbour lists, a page at a time: ``page`` gives those after a key, none when there are no more.
+
+    ``Unacceptable`` when they do not come in ascending order, for then some could be missed.
+    """
+    last = ""
+    while found := page(last):
+        for one in found:
+            if one.service < last:
+                raise Unacceptable(f"a list is not in order: {one.service} comes after {last}")
+            last = one.service
+            yield one

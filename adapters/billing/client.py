@@ -22,7 +22,7 @@ from adapters.billing.operations import (
 from adapters.remote import Remote
 from domain.billing import Account, Billed, BilledService, InstanceState, ServiceOrder
 from domain.catalog_sync import BillingProduct
-from domain.neighbour import Refused
+from domain.neighbour import PAGE, Refused
 
 
 class BillingClient:
@@ -66,10 +66,12 @@ class BillingClient:
         """Ids of the open purchases of a product (B40)."""
         return self._remote.ask(REFERENCES, {"product": product})
 
-    def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
-        """Every service billed as active at an instant (F06)."""
+    def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[BilledService]:
+        """The services billed, initiated or suspended at an instant, ascending by key (F06)."""
         return self._remote.ask(
-            LIST_ACTIVE, {"as_of": as_of.isoformat()}, fits=lambda found: all(x.since.tzinfo for x in found)
+            LIST_ACTIVE,
+            {"as_of": as_of.isoformat(), "after": after, "limit": limit},
+            fits=lambda found: all(x.since.tzinfo and x.service > after for x in found),
         )
 
     def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:

@@ -24,11 +24,11 @@ from adapters.billing.operations import (
 from adapters.billing.papers import drawn_up
 from adapters.ledger import Ledger
 from adapters.switches import Switches
-from domain.billing import Account, Billed, BilledService, ServiceOrder
+from domain.billing import Account, Billed, BilledService, InstanceState, ServiceOrder
 from domain.catalog import BillingType
 from domain.catalog_sync import BillingProduct
 from domain.money import Money
-from domain.neighbour import Refused, Unacceptable
+from domain.neighbour import PAGE, Refused, Unacceptable
 
 
 class EmbeddedBilling:
@@ -107,11 +107,26 @@ class EmbeddedBilling:
         with self.ledger.reading(REFERENCES.name) as connection:
             return tuple(connection.execute(statements.REFERENCES, {"product": product}).scalars())
 
-    def list_active(self, *, as_of: datetime) -> Sequence[BilledService]:
-        """Every service billed at an instant, and every subscription that stands on an account alone (F06)."""
+    def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[BilledService]:
+        """The services billed, initiated or suspended at an instant, and subscriptions that stand on an account (F06).
+
+        Ascending by key: those after ``after``, at most ``limit``.
+        """
         with self.ledger.reading(LIST_ACTIVE.name) as connection:
-            rows = connection.execute(statements.LIST_ACTIVE, {"as_of": as_of})
-            return tuple(BilledService(**row._mapping) for row in rows)  # noqa: SLF001 - the public name of columns
+            rows = connection.execute(statements.LIST_ACTIVE, {"as_of": as_of, "after": after, "limit": limit}).all()
+        return tuple(
+            BilledService(
+                service=x.service,
+                account=x.account,
+                service_instance=x.service_instance,
+                since=x.since,
+                state=InstanceState(x.state),
+                billing_service_type=x.billing_service_type,
+                quantity=x.quantity,
+                price=None if x.currency is None else Money(x.price_minor, x.currency),
+            )
+            for x in rows
+        )
 
     def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:
         """Billing's own products, Events too; those named come with the codes of their Events (B18, B32, B62)."""

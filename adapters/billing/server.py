@@ -21,7 +21,7 @@ from adapters.billing.operations import (
 from adapters.serving import Change, add_controls, question, serve
 from domain.billing import Account, Billed, BilledService
 from domain.catalog_sync import BillingProduct
-from domain.neighbour import Refused
+from domain.neighbour import PAGE, Refused
 
 
 def create_app(billing: EmbeddedBilling) -> FastAPI:
@@ -46,8 +46,10 @@ def create_app(billing: EmbeddedBilling) -> FastAPI:
         return tuple(billing.references(product=product))
 
     @question(app, LIST_ACTIVE)
-    def list_active(as_of: AwareDatetime) -> tuple[BilledService, ...]:
-        return tuple(billing.list_active(as_of=as_of))
+    def list_active(
+        as_of: AwareDatetime, after: str = "", limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
+    ) -> tuple[BilledService, ...]:
+        return tuple(billing.list_active(as_of=as_of, after=after, limit=limit))
 
     @question(app, PRODUCTS)
     def products(service_instances: Annotated[Sequence[str], Query()] = ()) -> tuple[BillingProduct, ...]:

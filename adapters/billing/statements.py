@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are made of constants, never of anybody's input
 """The statements of the billing system; several rows go in one statement, as JSON."""
 
 from sqlalchemy import text
@@ -144,14 +145,51 @@ REFERENCES = text("""
 SELECT id FROM billing.purchases WHERE product = :product AND status NOT IN ('cancelled', 'voided') ORDER BY id
 """)
 
-LIST_ACTIVE = text("""
-SELECT asset AS service, account, id AS service_instance, active_from AS since FROM billing.service_instances
-WHERE active_from <= :as_of AND (ended_at IS NULL OR ended_at > :as_of) AND status <> 'suspended'
-UNION ALL
-SELECT asset, account, NULL, purchase_start FROM billing.purchases
-WHERE service_instance IS NULL AND billing_type = 'subscription' AND status NOT IN ('initiated', 'suspended')
-    AND purchase_start <= :as_of AND (ended_at IS NULL OR ended_at > :as_of)
-ORDER BY service
+# What has ended since the instant is found first, by its end: there is much that ended long ago. A service's product,
+# if it has one, says its quantity; what ended with its service may have ended since, too.
+_INSTANCE = "asset, id, account, billing_service_type, made_at, active_from, status"
+_INSTANCE_THEN = "least(made_at, active_from) <= :as_of AND asset > :after"
+_ALONE = "asset, account, purchase_start, status, quantity, price_minor, currency"
+_ALONE_THEN = "status <> 'initiated' AND purchase_start <= :as_of AND asset > :after"
+_IS_ALONE = "service_instance IS NULL AND billing_type = 'subscription'"
+LIST_ACTIVE = text(f"""
+WITH ended AS MATERIALIZED (
+    SELECT {_INSTANCE} FROM billing.service_instances WHERE ended_at > :as_of
+), ended_alone AS MATERIALIZED (
+    SELECT {_ALONE} FROM billing.purchases WHERE ended_at > :as_of AND {_IS_ALONE}
+), instances AS (
+    (SELECT {_INSTANCE} FROM billing.service_instances
+      WHERE status NOT IN ('closed', 'voided') AND {_INSTANCE_THEN} ORDER BY asset LIMIT :limit)
+    UNION ALL
+    SELECT * FROM ended WHERE {_INSTANCE_THEN}
+), alone AS (
+    (SELECT {_ALONE} FROM billing.purchases
+      WHERE status NOT IN ('cancelled', 'voided') AND {_IS_ALONE} AND {_ALONE_THEN} ORDER BY asset LIMIT :limit)
+    UNION ALL
+    SELECT * FROM ended_alone WHERE {_ALONE_THEN}
+), listed AS (
+    SELECT asset, id, account, billing_service_type, COALESCE(active_from <= :as_of, FALSE) AS began, made_at,
+           active_from, status, NULL AS quantity, NULL AS price_minor, NULL AS currency
+      FROM instances
+     UNION ALL
+    SELECT asset, NULL, account, NULL, TRUE, NULL, purchase_start, status, quantity, price_minor * quantity, currency
+      FROM alone
+     ORDER BY asset LIMIT :limit
+)
+SELECT l.asset AS service, l.account, l.id AS service_instance, l.billing_service_type,
+       CASE WHEN l.began THEN l.active_from ELSE l.made_at END AS since,
+       CASE WHEN l.status = 'suspended' THEN 'suspended' WHEN l.began THEN 'active' ELSE 'initiated' END AS state,
+       COALESCE(l.quantity, b.quantity, 1) AS quantity,
+       COALESCE(l.price_minor, b.price_minor) AS price_minor, COALESCE(l.currency, b.currency) AS currency
+  FROM listed AS l
+  LEFT JOIN LATERAL (
+       SELECT max(p.quantity) FILTER (WHERE p.asset = l.asset) AS quantity,
+              CAST(sum(p.price_minor * p.quantity) AS bigint) AS price_minor,
+              CASE WHEN count(DISTINCT p.currency) = 1 THEN min(p.currency) END AS currency
+         FROM billing.purchases AS p
+        WHERE p.service_instance = l.id AND p.billing_type = 'subscription'
+          AND (p.status NOT IN ('cancelled', 'voided') OR p.ended_at > :as_of)) AS b ON TRUE
+ ORDER BY l.asset
 """)
 
 PRODUCTS = text("""

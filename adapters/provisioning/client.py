@@ -7,7 +7,7 @@ import httpx
 
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, Deactivate
 from adapters.remote import Remote
-from domain.neighbour import Refused
+from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
 
 
@@ -34,10 +34,12 @@ class ProvisioningClient:
         """The answer remembered for a key."""
         return self._remote.ask(QUERY, {"key": key}, fits=lambda x: not isinstance(x, Activation) or x.key == key)
 
-    def list_active(self, *, as_of: datetime) -> Sequence[RunningService]:
-        """Every service that ran at an instant (F06)."""
+    def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[RunningService]:
+        """The services that ran at an instant, ascending by key (F06)."""
         return self._remote.ask(
-            LIST_ACTIVE, {"as_of": as_of.isoformat()}, fits=lambda found: all(x.since.tzinfo for x in found)
+            LIST_ACTIVE,
+            {"as_of": as_of.isoformat(), "after": after, "limit": limit},
+            fits=lambda found: all(x.since.tzinfo and x.service > after for x in found),
         )
 
     def close(self) -> None:

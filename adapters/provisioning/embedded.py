@@ -10,7 +10,7 @@ from adapters.ledger import Ledger, NotReady
 from adapters.prepared import Prepared
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, SLOW, SWITCHABLE, Deactivate
 from adapters.switches import Switches
-from domain.neighbour import Refused
+from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
 
 
@@ -50,10 +50,10 @@ class EmbeddedProvisioning:
         except NotReady:
             return None
 
-    def list_active(self, *, as_of: datetime) -> Sequence[RunningService]:
-        """Every service that ran at an instant (F06)."""
+    def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[RunningService]:
+        """The services that ran at an instant, ascending by key: those after ``after``, at most ``limit`` (F06)."""
         with self.ledger.reading(LIST_ACTIVE.name) as connection:
-            rows = connection.execute(_RUNNING, {"as_of": as_of})
+            rows = connection.execute(_RUNNING, {"as_of": as_of, "after": after, "limit": limit})
             return tuple(RunningService(**row._mapping) for row in rows)  # noqa: SLF001 - the public name of columns
 
 
@@ -112,8 +112,15 @@ UPDATE provisioning.services SET until = greatest(since, :at) WHERE service = :s
 
 _STOPPED = text("SELECT max(until) FROM provisioning.services WHERE service = :service AND until IS NOT NULL")
 
+# What has stopped since the instant is found first, by its end: there is much that stopped long ago.
 _RUNNING = text("""
-SELECT service, account, billable, since FROM provisioning.services
-WHERE since <= :as_of AND (until IS NULL OR until > :as_of)
-ORDER BY service
+WITH stopped AS MATERIALIZED (
+    SELECT service, account, billable, since FROM provisioning.services WHERE until > :as_of
+)
+SELECT service, account, billable, since FROM (
+    (SELECT service, account, billable, since FROM provisioning.services
+      WHERE until IS NULL AND since <= :as_of AND service > :after ORDER BY service LIMIT :limit)
+    UNION ALL
+    SELECT * FROM stopped WHERE since <= :as_of AND service > :after
+) AS found ORDER BY service LIMIT :limit
 """)

@@ -1,12 +1,14 @@
 """The network, served over HTTP."""
 
-from fastapi import FastAPI
+from typing import Annotated
+
+from fastapi import FastAPI, Query
 from pydantic import AwareDatetime
 
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY
 from adapters.serving import Change, add_controls, question, serve
-from domain.neighbour import Refused
+from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, RunningService
 
 
@@ -25,8 +27,10 @@ def create_app(provisioning: EmbeddedProvisioning) -> FastAPI:
         return provisioning.query(key=key)
 
     @question(app, LIST_ACTIVE)
-    def list_active(as_of: AwareDatetime) -> tuple[RunningService, ...]:
-        return tuple(provisioning.list_active(as_of=as_of))
+    def list_active(
+        as_of: AwareDatetime, after: str = "", limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
+    ) -> tuple[RunningService, ...]:
+        return tuple(provisioning.list_active(as_of=as_of, after=after, limit=limit))
 
     add_controls(app, switches=provisioning.switches, ledger=provisioning.ledger)
     return app

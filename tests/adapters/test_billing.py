@@ -305,22 +305,61 @@ def test_open_purchases_of_a_product_are_its_references(neighbours: Neighbours, 
 
 
 @pytest.mark.req("F06")
-def test_a_service_is_listed_as_billed_from_its_actual_date_on(neighbours: Neighbours, name: str):
-    actual, second = neighbours.clock(), timedelta(seconds=1)
-    order = _order(name, _purchase(name, "INTERNET"))
+def test_a_service_is_listed_as_initiated_and_from_its_actual_date_on_as_active(neighbours: Neighbours, name: str):
+    made, actual = neighbours.clock(), neighbours.clock() + timedelta(days=2)
+    order = _order(
+        name, _purchase(name, "INTERNET", quantity=5), _purchase(f"{name}.1", "TEN-OFF", BillingType.DISCOUNT)
+    )
 
     def listed(as_of: datetime) -> list[BilledService]:
         return [x for x in neighbours.billing.list_active(as_of=as_of) if x.service.startswith(name)]
 
-    neighbours.billing.initiate(key=f"{name}-1", orders=[order])
-    assert listed(actual + timedelta(days=999)) == []
-    billed = _billed(neighbours.billing.fulfill(key=f"{name}-2", order=order, actual=actual))
-    expected = BilledService(service=name, account=ACCOUNT, service_instance=billed.service_instance, since=actual)
-    assert (listed(actual - second), listed(actual)) == ([], [expected])
-    alone = _alone(f"{name}.9", _purchase(f"{name}.9", "CLUB"))
-    neighbours.billing.purchase(key=f"{name}-3", order=alone, actual=actual)
-    assert listed(actual)[1:] == [
-        BilledService(service=f"{name}.9", account=ACCOUNT, service_instance=None, since=actual)
+    instance = _billed(neighbours.billing.initiate(key=f"{name}-1", orders=[order])).service_instance
+    initiated = BilledService(
+        service=name,
+        account=ACCOUNT,
+        service_instance=instance,
+        since=made,
+        state=InstanceState.INITIATED,
+        billing_service_type="/service/telco/gsm",
+        quantity=5,
+        price=Money(5_000, "USD"),
+    )
+    assert (listed(made - timedelta(seconds=1)), listed(actual)) == ([], [initiated])
+    neighbours.clock.forward(days=3)
+    neighbours.billing.fulfill(key=f"{name}-2", order=order, actual=actual)
+    assert listed(actual) == [replace(initiated, state=InstanceState.ACTIVE, since=actual)]
+    assert listed(actual - timedelta(seconds=1)) == [initiated]
+
+
+@pytest.mark.req("F06")
+def test_a_voided_service_was_initiated_until_then(neighbours: Neighbours, name: str):
+    neighbours.billing.initiate(key=f"{name}-1", orders=[_order(name)])
+    neighbours.clock.forward(days=1)
+    neighbours.billing.void_initiated(key=f"{name}-2", asset=name)
+    voided, second = neighbours.clock(), timedelta(seconds=1)
+    states = [
+        [x.state for x in neighbours.billing.list_active(as_of=at) if x.service == name]
+        for at in (voided - second, voided)
+    ]
+    assert states == [[InstanceState.INITIATED], []]
+
+
+@pytest.mark.req("F06", "B19")
+def test_a_subscription_that_stands_on_an_account_is_listed_without_an_instance(neighbours: Neighbours, name: str):
+    neighbours.billing.purchase(
+        key=name, order=_alone(name, _purchase(name, "CLUB", quantity=2)), actual=neighbours.clock()
+    )
+    found = [x for x in neighbours.billing.list_active(as_of=neighbours.clock()) if x.service == name]
+    assert found == [
+        BilledService(
+            service=name,
+            account=ACCOUNT,
+            service_instance=None,
+            since=neighbours.clock(),
+            quantity=2,
+            price=Money(2_000, "USD"),
+        )
     ]
 
 

@@ -1,7 +1,7 @@
 """What every operation that changes something promises, whoever carries it out and however it is reached (F42)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from adapters.switches import Mode, Switch
-from domain.billing import Account, PurchaseOrder, ServiceOrder
+from domain.billing import Account, BilledService, PurchaseOrder, ServiceOrder
 from domain.catalog import BillingType
 from domain.inventory import Demand
 from domain.money import Money
-from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
-from domain.provisioning import NetworkService
+from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable, every
+from domain.provisioning import NetworkService, RunningService
 from tests.adapters.conftest import ACCOUNT, Neighbours, at_once
 
 ACTUAL = datetime(2026, 4, 30, 9, tzinfo=UTC)
@@ -326,3 +326,22 @@ def test_a_database_that_goes_away_leaves_the_outcome_open_and_is_found_again(ne
     assert neighbours.provisioning.query(key=f"{name}-1") is None
     answer = neighbours.provisioning.activate(key=f"{name}-1", service=_service(name))
     assert neighbours.provisioning.query(key=f"{name}-1") == answer
+
+
+@pytest.mark.req("F06", "F42")
+@pytest.mark.parametrize("system", ["provisioning", "billing"])
+def test_a_long_list_is_read_in_pages_in_ascending_order(neighbours: Neighbours, name: str, system: str):
+    services = [f"{name}{x}" for x in ("-0", "-1", "-a", "-B", "-b", "-c", "0", "é")]
+    for service in services:
+        neighbours.provisioning.activate(key=f"{system}{service}", service=_service(service))
+        neighbours.billing.purchase(key=f"{system}{service}", order=_order(service), actual=neighbours.clock())
+    asked: list[str] = []
+
+    def page(after: str) -> Sequence[RunningService] | Sequence[BilledService]:
+        asked.append(after)
+        neighbour = neighbours.provisioning if system == "provisioning" else neighbours.billing
+        return neighbour.list_active(as_of=neighbours.clock(), after=max(after, name), limit=3)
+
+    found = [x.service for x in every(page) if x.service.startswith(name)]
+    assert found == sorted(services)
+    assert len(asked) > 3
