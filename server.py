@@ -45,6 +45,7 @@ async def _serve(settings: Settings) -> None:
             task_queue=settings.task_queue,
             temporal_ui_url=settings.temporal_ui_url,
             billing_references=_billing_references(settings, engine),
+            due_times=settings.due_times,
         )
     )
     _spare_the_collector()

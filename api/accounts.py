@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 
 from api import answers, errors
-from api.answers import MAX_PAGE, ThePage, answer, listed
+from api.answers import ThePage, answer, listed
 from api.body import StrictRoute
 from api.errors import Problem, broken_rules, not_found
 from api.house import House, TheHouse
@@ -22,7 +22,7 @@ from api.schemas.accounts import (
     ProfileIn,
 )
 from api.schemas.fallouts import fallout_body
-from api.schemas.shape import Id
+from api.schemas.shape import MAX_PAGE, Id
 from domain.violation import Violation
 from models import submissions, views
 from models.submissions import Clash, Key

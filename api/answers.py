@@ -2,7 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,10 +10,9 @@ from fastapi import Depends, Query, Response
 from pydantic_core import to_json
 
 from api.errors import Problem
+from api.schemas.shape import MAX_PAGE, Cursor
 from domain.violation import Violation
 from models.views import Found, Listed, Page
-
-MAX_PAGE = 200
 
 
 def answer(body: Any, status: int = 200, **headers: str) -> Response:  # noqa: ANN401 - any JSON value
@@ -35,10 +34,15 @@ def documented(description: str, example: object, **headers: str) -> dict[str, A
 
 
 _Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most.")]
-_Cursor = Annotated[str, Query(max_length=300, pattern=r"^[A-Za-z0-9_=-]*$", description="The previous page's.")]
+_Cursor = Annotated[Cursor, Query(description="The previous page's.")]
 
 
 async def _page(limit: _Limit = 50, cursor: _Cursor = "") -> Page:
+    return page(limit, cursor)
+
+
+def page(limit: int, cursor: str) -> Page:
+    """Which part of a list is asked for."""
     if not cursor:
         return Page(limit=limit)
     try:
@@ -61,14 +65,14 @@ def foreign_cursor() -> Problem:
 def listed(found: Listed, item: Callable[[Found], Mapping[str, Any]], *, at: str) -> Response:
     """One page of a list; ``at`` names the field it is ordered by."""
     items = [item(x) for x in found.items]
-    return answer(
-        {"items": items, "next_cursor": _cursor(found.items, at) if found.more else None},
-        X_Total_Count=str(found.total),
-    )
+    return answer({"items": items, "next_cursor": next_cursor(found, at=at)}, X_Total_Count=str(found.total))
 
 
-def _cursor(items: Sequence[Found], at: str) -> str:
-    last = items[-1]
+def next_cursor(found: Listed, *, at: str) -> str | None:
+    """Where the page after this one begins, if there is one."""
+    if not found.more:
+        return None
+    last = found.items[-1]
     return urlsafe_b64encode(json.dumps([last[at].isoformat(), last["id"]]).encode()).decode()
 
 

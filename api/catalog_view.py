@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
 
-from api.answers import MAX_PAGE, answer, foreign_cursor
+from api.answers import answer, foreign_cursor
 from api.errors import violation_body
+from api.schemas.shape import MAX_PAGE
 from domain.catalog import BillingType, Catalog, Component, Kind, Origin, Product
 from domain.catalog_document import write
 from domain.violation import Violation

@@ -5,21 +5,29 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
-from temporalio.client import RPCTimeoutOrCancelledError
 
 from api import answers, errors
-from api.answers import ThePage, answer, listed
+from api.answers import ThePage, answer, listed, next_cursor
 from api.body import StrictRoute
+from api.deciding import NotOpen, decide, decide_all
 from api.errors import Problem, not_found
 from api.house import TheHouse
 from api.schemas import examples
-from api.schemas.fallouts import FalloutAnswer, FalloutList, ResolutionAnswer, ResolutionIn, fallout_body
+from api.schemas.fallouts import (
+    FalloutAnswer,
+    FalloutChange,
+    FalloutList,
+    ResolutionAnswer,
+    ResolutionIn,
+    ResolutionsAnswer,
+    ResolutionsIn,
+    fallout_body,
+)
 from api.schemas.shape import Id, Text, Uuid
 from domain.fallout import FalloutState, FalloutType
-from domain.progress import Resolution
 from models import views
 from models.views import UNSETTLED, Selection
-from workflows.start import NotResolved, resolve
+from models.work_list import PostgresWorkList
 
 router = APIRouter(prefix="/v1/fallouts", tags=["fallouts"], route_class=StrictRoute)
 FalloutId = Annotated[Id, Path(description="The fallout's id.")]
@@ -76,7 +84,7 @@ def fallouts(
 
 
 @router.get(
-    "/{fallout_id}",
+    "/{fallout_id:fallout}",
     summary="Read a fallout",
     responses={
         200: {"model": FalloutAnswer, **answers.documented("The fallout.", examples.FALLOUT)},
@@ -91,8 +99,51 @@ def fallout(fallout_id: FalloutId, house: TheHouse) -> Response:
     return answer(fallout_body(found))
 
 
+@router.patch(
+    "/{fallout_id:fallout}",
+    summary="Take a fallout",
+    responses={
+        200: {"model": FalloutAnswer, **answers.documented("The fallout as it is now.", examples.FALLOUT)},
+        **errors.documented(*errors.BODY_ERRORS, 404, 409),
+    },
+)
+def take(fallout_id: FalloutId, body: FalloutChange, house: TheHouse) -> Response:
+    """Say who works on a fallout, how far that is, or how urgent it is (F26); who said so is kept."""
+    taking = body.taking()
+    PostgresWorkList(house.engine, house.due_times).take(fallout_id, taking)
+    found = views.fallout(house.engine, fallout_id)
+    if found is None:
+        raise not_found("fallout")
+    if not found["is_open"]:
+        raise NotOpen
+    if taking.hands_over and found["owner"] != taking.owner:
+        raise Problem(409, "Taken", "Somebody else has taken the fallout; `take_over` takes it from them.")
+    return answer(fallout_body(found))
+
+
 @router.post(
-    "/{fallout_id}/resolution",
+    "/resolutions",
+    summary="Decide about many fallouts",
+    responses={
+        200: {"model": ResolutionsAnswer, **answers.documented("What became of each.", examples.RESOLUTIONS)},
+        **errors.documented(*errors.BODY_ERRORS),
+    },
+)
+async def resolutions(body: ResolutionsIn, house: TheHouse) -> Response:
+    """Take the same decision about a selection: one page of it, newest first, a few at a time.
+
+    Go on with `next_cursor` until there is none; what falls out anew meanwhile is not decided again. Once `threshold`
+    decisions were refused or failed the others are answered as not attempted. Sent again it does no harm: what was
+    decided is not open any more.
+    """
+    page = answers.page(body.limit, body.cursor)
+    found = await run_in_threadpool(views.fallouts, house.engine, page, body.selection.selection())
+    told = await decide_all(house, found.items, body.resolution, threshold=body.threshold)
+    return answer({**told, "next_cursor": next_cursor(found, at="since")})
+
+
+@router.post(
+    "/{fallout_id:fallout}/resolution",
     summary="Decide about a fallout",
     responses={
         200: {"model": ResolutionAnswer, **answers.documented("The run has taken the decision.", examples.RESOLUTION)},
@@ -104,27 +155,6 @@ async def resolution(fallout_id: FalloutId, body: ResolutionIn, house: TheHouse)
     found = await run_in_threadpool(views.fallout, house.engine, fallout_id)
     if found is None:
         raise not_found("fallout")
-    if found["step"] is None:
-        raise Problem(409, "Nothing to decide", "A detector found this; it is closed by itself when it is gone.")
     bind_contextvars(order=found["order"], fallout=fallout_id)
-    decided = Resolution(
-        fallout=fallout_id, decision=body.decision, actor=body.actor, reason=body.reason, input=body.input
-    )
-    try:
-        outcome = await resolve(house.temporal, found["order"], decided)
-    except NotResolved as refusal:
-        raise _refused(refusal) from None
-    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, or no Temporal at all
-        said = "The run did not answer in time; read the fallout before you decide again."
-        raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
+    outcome = await decide(house, found, body.resolution(fallout_id))
     return answer({"fallout": fallout_id, "order": found["order"], "decision": body.decision, "outcome": outcome})
-
-
-def _refused(refusal: NotResolved) -> Problem:
-    match refusal.code:
-        case "NOT_OPEN":
-            return Problem(409, "Not open", "The fallout is not open any more.")
-        case "NOT_ALLOWED":
-            return Problem(409, "Not allowed here", f"{str(refusal).capitalize()}.")
-        case _:
-            return Problem(422, "Not a decision", "The run does not understand the input; see docs/operations.md.")

@@ -9,6 +9,8 @@ from sqlalchemy import Engine
 from starlette.convertors import StringConvertor, register_url_convertor
 from temporalio.client import Client
 
+from domain.fallout import DueTimes
+
 
 class _OursConvertor(StringConvertor):
     """``{order_id:ours}`` in a path: an id we made; anything else is no such thing."""
@@ -16,18 +18,29 @@ class _OursConvertor(StringConvertor):
     regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
+class _FalloutConvertor(StringConvertor):
+    """``{fallout_id:fallout}`` in a path: an order's number and a count, or a detector's finding."""
+
+    regex = "(?:[0-9]+|F)-[0-9]+"
+
+
 register_url_convertor("ours", _OursConvertor())
+register_url_convertor("fallout", _FalloutConvertor())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The collaborators of the API; ``billing_references`` answers the open purchases of a product (B40)."""
+    """The collaborators of the API.
+
+    ``billing_references`` answers the open purchases of a product (B40); ``due_times`` when a fallout is due.
+    """
 
     engine: Engine
     temporal: Client
     task_queue: str
     temporal_ui_url: str
     billing_references: Callable[[str], Sequence[str]]
+    due_times: DueTimes
 
     def run_url(self, workflow_id: str, run_id: str | None) -> str:
         """Where a person looks at a run."""

@@ -96,6 +96,16 @@ class Api:
         """Send a JSON document."""
         return _body(self._http.post(path, json=body))
 
+    def patch(self, path: str, body: object) -> Any:  # noqa: ANN401
+        """Change what is given."""
+        return _body(self._http.patch(path, json=body))
+
+    def count(self, path: str, **filters: object) -> int:
+        """How many a list has in all."""
+        answer = self._http.get(path, params=_given({**filters, "limit": 1}))
+        _body(answer)
+        return int(answer.headers["X-Total-Count"])
+
     def send(self, method: str, path: str, content: bytes, *, media_type: str) -> Any:  # noqa: ANN401
         """Send a document as it stands."""
         return _body(self._http.request(method, path, content=content, headers={"Content-Type": media_type}))
@@ -162,7 +172,11 @@ def _tell(problem: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def _given(filters: Mapping[str, object]) -> dict[str, str]:
-    return {name: str(value) for name, value in filters.items() if value is not None}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in filters.items()
+        if value is not None
+    }
 
 
 def _is_here(url: str) -> bool:

@@ -56,7 +56,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, stderr: b
     """Print rows under their columns; values that are states have their colour."""
     from rich.table import Table
 
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")  # broken rather than cut: people copy from it
     for row in rows:
         drawn.add_row(*(words(value, style=state_style(value)) for value in row))
     console(stderr=stderr).print(drawn)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.asset import IN_PROFILE
 from domain.fallout import SETTLED_FALLOUTS, Decision, FalloutState, decisions
+from domain.in_flight import CORRECTABLE
 from domain.plan import BEGUN, Function
 from models.tables import IS_OPEN, quoted
 
@@ -38,6 +39,7 @@ class Selection:
     ``step`` is a step such as ``provision:1`` or the function of many; ``taken``: whether somebody has taken it.
     """
 
+    ids: Collection[str] | None = None
     states: Collection[str] | None = UNSETTLED
     type: str | None = None
     account: str | None = None
@@ -110,7 +112,7 @@ _EVENTS = text("""
 _FALLOUT = f"""
     f.id, CAST(f.order_id AS text) AS "order", o.number, f.account, f.line, f.step, f.type, f.code, f.message,
     f.attempts, f.in_doubt, f.priority, f.owner, f.opened_at AS since, f.due_at, f.escalated_at, f.{IS_OPEN} AS is_open,
-    f.state, f.closed_at, f.decision, f.actor, f.reason,
+    f.{IS_OPEN} AND f.due_at <= now() AS overdue, f.state, f.closed_at, f.decision, f.actor, f.reason,
     (SELECT array_agg(DISTINCT p.function) FROM orderloom.plan_items AS p
       WHERE f.{IS_OPEN} AND p.order_id = f.order_id AND p.id <> f.step AND p.state IN ({quoted(BEGUN)})
         AND p.root IN (SELECT q.root FROM orderloom.plan_items AS q
@@ -118,7 +120,8 @@ _FALLOUT = f"""
 """  # noqa: S608
 _FALLOUTS = f"""
     SELECT {{columns}} FROM orderloom.fallouts AS f LEFT JOIN orderloom.orders AS o ON o.id = f.order_id
-     WHERE (CAST(:states AS text[]) IS NULL OR f.state = ANY(CAST(:states AS text[])))
+     WHERE (CAST(:ids AS text[]) IS NULL OR f.id = ANY(CAST(:ids AS text[])))
+       AND (CAST(:states AS text[]) IS NULL OR f.state = ANY(CAST(:states AS text[])))
        AND (CAST(:account AS text) IS NULL OR f.account = :account)
        AND (CAST(:type AS text) IS NULL OR f.type = :type)
        AND (CAST(:owner AS text) IS NULL OR f.owner = :owner)
@@ -218,7 +221,8 @@ def events(engine: Engine, order_id: str, *, after: int, limit: int) -> Sequence
 
 def fallouts(engine: Engine, page: Page, selection: Selection, *, by_due_date: bool = False) -> Listed:
     """What needs, or needed, a person, and what may be decided; newest first, or what is due first."""
-    filters = asdict(selection) | {"states": selection.states and [*selection.states]}
+    lists = {name: x if x is None else [*x] for name, x in (("ids", selection.ids), ("states", selection.states))}
+    filters = asdict(selection) | lists
     order = Ordering("f.due_at", "f.id", descending=False) if by_due_date else Ordering("f.opened_at", "f.id")
     found = _listed(engine, _FALLOUTS, page, columns=_FALLOUT, order=order, filters=filters)
     return replace(found, items=[_decidable(x) for x in found.items])
@@ -236,7 +240,8 @@ def _decidable(fallout: Found) -> Found:
     allowed: Sequence[Decision] = ()
     if fallout["is_open"] and function in {*Function}:
         allowed = decisions(Function(function), fallout["begun"] or (), in_doubt=fallout["in_doubt"])
-    return {**fallout, "decisions": [*allowed]}
+    correctable = sorted(CORRECTABLE) if Decision.RETRY_WITH in allowed else []
+    return {**fallout, "decisions": [*allowed], "correctable": correctable}
 
 
 def account(engine: Engine, account_id: str) -> Found | None:

@@ -1,7 +1,7 @@
-"""The work list beside the steps: what detectors find, what is taken off by itself, and what is overdue.
+"""The work list beside the steps: what detectors find, what goes off by itself, who works on what, what is overdue.
 
-Each change is one statement for any number of fallouts, and the second time without effect. The fallouts of steps are
-opened and closed with their orders, in ``records``.
+Each change is one statement, and the second time without effect. The fallouts of steps are opened and closed with their
+orders, in ``records``.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from domain.fallout import DUE, DueTimes, FalloutType, Finding, priority
+from domain.fallout import DUE, DueTimes, FalloutState, FalloutType, Finding, priority
 from domain.order import FINAL
 from models.database import autocommit
 from models.prepared import Prepared
@@ -106,14 +106,59 @@ _ESCALATE = _changes(f"""
     )
 """)  # noqa: S608
 
+_TAKE = _changes(f"""
+    wanted AS (
+        SELECT id, CASE WHEN CAST(:hands_over AS boolean) THEN CAST(:owner AS text) ELSE owner END AS owner,
+               COALESCE(CAST(:state AS text), state) AS state, COALESCE(CAST(:priority AS int), priority) AS priority,
+               COALESCE(opened_at + make_interval(secs => CAST(:due_s AS float8)), due_at) AS due_at
+          FROM orderloom.fallouts
+         WHERE id = :id AND {IS_OPEN}
+           AND (NOT CAST(:hands_over AS boolean) OR CAST(:take_over AS boolean) OR owner IS NULL OR owner = :actor
+                OR owner = :owner)
+           FOR UPDATE
+    ),
+    taken AS (
+        UPDATE orderloom.fallouts AS f SET owner = w.owner, state = w.state, priority = w.priority, due_at = w.due_at
+          FROM wanted AS w
+         WHERE f.id = w.id AND (f.owner, f.state, f.priority) IS DISTINCT FROM (w.owner, w.state, w.priority)
+        RETURNING f.id, f.order_id,
+                  jsonb_build_object('owner', f.owner, 'state', f.state, 'priority', f.priority) AS now
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
+        SELECT :actor, 'fallout.change', id, 'accepted', :reason, now FROM taken
+    ),
+    changed AS (
+        SELECT id AS fallout, order_id, 'fallout_changed' AS type,
+               now || jsonb_build_object('fallout', id, 'actor', CAST(:actor AS text)) AS body
+          FROM taken
+    )
+""")  # noqa: S608
+
 _FOUND = Prepared(f"""
     SELECT subject, id FROM orderloom.fallouts WHERE type = :type AND step IS NULL AND {IS_OPEN}
 """)  # noqa: S608
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taking:
+    """What a person changes of a fallout: only what is given; ``hands_over``: its owner, to ``owner`` or to nobody.
+
+    What another person has taken is taken from them only with ``take_over``.
+    """
+
+    actor: str
+    reason: str | None = None
+    hands_over: bool = False
+    owner: str | None = None
+    take_over: bool = False
+    state: FalloutState | None = None
+    priority: int | None = None
+
+
 @dataclass(frozen=True)
 class PostgresWorkList:
-    """The work list as detectors write it; ``due`` says when what they find is due."""
+    """The work list as people and detectors write it; ``due`` says when a fallout is due."""
 
     engine: Engine
     due: DueTimes = field(default_factory=lambda: DUE)
@@ -139,6 +184,15 @@ class PostgresWorkList:
     def escalate(self) -> Collection[str]:
         """Escalate what is past its due date: once, one priority up, seen in the order's log; the ids of those."""
         return self._change(_ESCALATE, limit=AT_ONCE)
+
+    def take(self, fallout: str, taking: Taking) -> bool:
+        """Say who works on an open fallout, how far that is, or how urgent it is; whether that is new (F26).
+
+        With another priority it gets that priority's due date.
+        """
+        due = self.due[taking.priority] if taking.priority else None
+        given = asdict(taking) | {"id": fallout, "due_s": due.total_seconds() if due else None}
+        return bool(self._change(_TAKE, **given))
 
     def _urgency(self, finding: Finding) -> dict[str, Any]:
         found = priority(finding.type, code=finding.code)

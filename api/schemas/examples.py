@@ -195,8 +195,10 @@ FALLOUT = {
     "owner": None,
     "since": "2026-03-01T00:00:01Z",
     "due_at": "2026-03-02T00:00:01Z",
+    "overdue": False,
     "escalated_at": None,
     "decisions": ["retry", "retry_with", "abort"],
+    "correctable": ["attributes", "location", "service_id", "service_point"],
     "state": "open",
     "closed_at": None,
     "decision": None,
@@ -205,6 +207,14 @@ FALLOUT = {
 }
 FALLOUTS = {"items": [FALLOUT], "next_cursor": None}
 RESOLUTION = {"fallout": "1002-1", "order": ORDER_ID, "decision": "retry", "outcome": "retry of reserve:1"}
+RESOLUTIONS = {
+    "items": [
+        {"fallout": "1003-1", "order": ORDER_ID, "became": "resolved", "detail": "retry of provision:1"},
+        {"fallout": "1002-1", "order": ORDER_ID, "became": "settled", "detail": None},
+    ],
+    "stopped": False,
+    "next_cursor": None,
+}
 PORTAL = {
     "account": ACCOUNT,
     "service_items": [

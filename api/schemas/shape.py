@@ -32,6 +32,13 @@ Sentence = Annotated[str, StringConstraints(pattern=_PRINTABLE, min_length=1, ma
 """A longer line of printable text."""
 
 
+MAX_PAGE = 200
+"""How many entries one page of a list has at most."""
+
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-]*$", max_length=300)]
+"""Where the previous page of a list ended."""
+
+
 def closed(schema: dict[str, Any]) -> None:
     """Say of a mapping that no other names than those of its pattern are allowed."""
     ((pattern, value),) = schema.pop("patternProperties").items()

@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.house import House
+from domain.fallout import DUE
 from tests import builders
 from tests.conftest import Database
 from tests.shop import Shop, open_shop
@@ -97,6 +98,7 @@ def house_of(shop: Shop, temporal: Client | None = None, *, task_queue: str | No
         task_queue=task_queue or shop.task_queue,
         temporal_ui_url=UI,
         billing_references=lambda product: shop.billing.references(product=product),
+        due_times=DUE,
     )
 
 

@@ -25,17 +25,23 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/accounts": {"id": "NEW", "name": "New", "class": "customer", "parent": "ACME"},
     "/v1/accounts/ACME-BA/billing-profiles": {"id": "NEW-BP"},
     "/v1/fallouts/1-1/resolution": {"decision": "retry", "reason": "A reason", "actor": "me", "input": {}},
+    "/v1/fallouts/resolutions": {
+        "selection": {"code": "NONE"},
+        "decision": "retry",
+        "reason": "A reason",
+        "actor": "me",
+    },
 }
 """Each writing route with a body it takes (the fallout does not exist)."""
 
 TEXTS = ("SQL", "a template", "a path", "digits in a string")
-FREE_TEXT = ("external_id", "reason", "name", "actor", "service_id")
+FREE_TEXT = ("external_id", "reason", "name", "actor", "service_id", "code")
 """Fields that hold any printable text, verbatim."""
 FREE_VALUE = ("apn", "roaming", "gigabytes", "note")
 """Attributes hold texts, whole numbers and truths."""
 NULLABLE = (
     "service_id", "external_id", "requested_start", "reason", "parent", "service_account", "billing_account",
-    "billing_profile",
+    "billing_profile", "code",
 )  # fmt: skip
 HARMLESS = frozenset(
     {(field, name) for field in FREE_TEXT for name in TEXTS}
@@ -130,7 +136,7 @@ READING = (
     "/v1/accounts/{}/service-profile", "/v1/accounts/{}/installed-assets", "/v1/accounts/{}/billing-items",
     "/v1/accounts/{}/customer-portal", "/v1/assets/{}", "/v1/orders?state={}", "/v1/orders?account={}",
     "/v1/orders?cursor={}", "/v1/orders?limit={}", "/v1/fallouts?order={}", "/v1/fallouts?cursor={}",
-    "/v1/fallouts?state={}", "/v1/{}", "/{}",
+    "/v1/fallouts?state={}", "/v1/fallouts?type={}", "/v1/fallouts?overdue={}", "/v1/fallouts?sort={}", "/v1/{}", "/{}",
 )  # fmt: skip
 
 

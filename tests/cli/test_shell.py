@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -254,8 +255,8 @@ def test_a_refusal_needs_a_person_whose_decision_lets_the_order_go_on(shell: She
     fallout = shell.refused_by_the_network("crm-refused")
     number = str(fallout["number"])
     row = next(x for x in shell.run("fallouts")[0].splitlines() if x.startswith(fallout["id"])).split()
-    assert row[1:4] == [number, "ACME", "provision:1"]
-    assert "NO_PORT" in row
+    assert (row[1], row[-5:-4], row[-4:]) == ("3", ["port."], ["retry", "retry_with", "skip", "abort"])
+    assert {"-", "provision:1", "NO_PORT:"} <= {*row}
     watching_it = shell.start("order", number, "--watch")
     shell.run("resolve", fallout["id"], "retry", "--reason", "The port is repaired.", "--actor", "ann")
     printed, _ = watching_it.communicate(timeout=30)
@@ -269,12 +270,55 @@ def test_a_refusal_needs_a_person_whose_decision_lets_the_order_go_on(shell: She
 def test_a_decision_that_cannot_be_is_no_success(shell: Shell):
     fallout = shell.refused_by_the_network("crm-undecided")["id"]
     assert "is not one of" in shell.run("resolve", fallout, "forget", "--reason", "x", status=2)[1]
+    assert "name fallouts, or select" in shell.run("resolve", "retry", "--reason", "x", status=2)[1]
+    assert "name fallouts, or select" in shell.run("resolve", fallout, "retry", "--all", "--reason", "x", status=2)[1]
     assert "not JSON" in shell.run("resolve", fallout, "retry_with", "--reason", "x", "--input", "{", status=2)[1]
     _, complained = shell.run("resolve", fallout, "retry_with", "--reason", "x", "--input", '{"price": 1}', status=1)
     assert complained.startswith("Not a decision: ")
     shell.run("resolve", fallout, "retry", "--reason", "Try again.")
     assert shell.run("resolve", fallout, "retry", "--reason", "Twice.", status=1)[1].startswith("Not open: ")
     assert "no such fallout" in shell.run("resolve", "0-0", "retry", "--reason", "x", status=1)[1]
+
+
+def test_a_fallout_is_taken_handed_over_and_put_back(shell: Shell):
+    fallout = shell.refused_by_the_network("crm-taken")["id"]
+    assert shell.run("take", fallout, "--actor", "ann")[0] == (
+        f"Fallout {fallout}: inProgress, of ann, priority 3, due in 23 h.\n"
+    )
+    assert shell.run("take", fallout, "--actor", "bob", status=1)[1].startswith("Taken: ")
+    words = ("--to", "bob", "--state", "onHold", "--priority", "2", "--reason", "He knows the exchange.")
+    assert "onHold, of bob, priority 2, due in 3 h" in shell.run("assign", fallout, *words, "--actor", "ann")[0]
+    assert [x["id"] for x in shell.json("fallouts", "--owner", "bob", "--state", "onHold")["items"]] == [fallout]
+    assert "nobody's" in shell.run("assign", fallout, "--to", "", "--state", "open", "--actor", "bob")[0]
+    shell.run("resolve", fallout, "retry", "--reason", "Done.")
+
+
+def test_many_fallouts_are_decided_by_what_they_have_in_common(shell: Shell):
+    ids = [shell.refused_by_the_network(f"crm-many-{n}")["id"] for n in range(3)]
+    _, complained = shell.run("resolve", *ids[:2], "retry_with", "--input", '{"price": 1}', "--reason", "x", status=1)
+    assert complained.count("Not a decision: ") == 2
+    printed, _ = shell.run("resolve", "retry", "--code", "NO_PORT", "--step", "provision", "--reason", "Repaired.")
+    assert printed == "3 resolved\n"
+    assert shell.run("resolve", "retry", "--code", "NO_PORT", "--reason", "Again.")[0] == "None is open.\n"
+    again = shell.json("resolve", *ids, "retry", "--reason", "Again.")
+    assert [x["became"] for x in again["items"]] == ["settled"] * 3
+    assert shell.run("fallouts", "--code", "NO_PORT")[0] == "There are no such fallouts.\n"
+
+
+def test_the_work_list_fits_a_narrow_terminal(shell: Shell):
+    fallout = shell.refused_by_the_network("crm-narrow")["id"]
+    ours, theirs = pty.openpty()
+    environment = shell.program_environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "40", "NO_COLOR": "1"}
+    program = (sys.executable, "-P", "-m", "cli", "fallouts")
+    with subprocess.Popen(program, env=environment, stdout=theirs) as process:  # noqa: S603 - our own program
+        os.close(theirs)
+        shown = b"".join(iter(lambda: read_terminal(ours), b"")).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert fallout in shown
+    assert "retry_with" in shown
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 80
+    shell.run("resolve", fallout, "retry", "--reason", "Done.")
 
 
 def test_watching_an_order_that_is_given_up_is_no_success(shell: Shell):

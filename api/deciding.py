@@ -1,0 +1,85 @@
+"""Decisions about fallouts, handed to the runs of their orders: one, or many a few at a time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from temporalio.client import RPCTimeoutOrCancelledError
+from temporalio.service import RPCError
+
+from api.errors import Problem
+from api.house import House
+from api.schemas.fallouts import Became
+from domain.progress import Resolution
+from models.views import Found
+from workflows.start import NotResolved, resolve
+
+AT_ONCE = 10
+"""How many decisions of one request are under way at once."""
+
+
+class NotOpen(Problem):
+    """There is nothing left to decide."""
+
+    def __init__(self) -> None:
+        super().__init__(409, "Not open", "The fallout is not open any more.")
+
+
+async def decide(house: House, fallout: Found, resolution: Resolution) -> str:
+    """Hand a decision to the order's run: what it does then. A :class:`Problem` when it does not take it."""
+    if not fallout["is_open"]:
+        raise NotOpen
+    if fallout["step"] is None:
+        raise Problem(409, "Nothing to decide", "A detector found this; it is closed by itself when it is gone.")
+    try:
+        return await resolve(house.temporal, fallout["order"], resolution)
+    except NotResolved as refusal:
+        raise _refused(refusal) from None
+    except (RPCTimeoutOrCancelledError, RPCError, RuntimeError):  # no worker, or no Temporal at all
+        said = "The run did not answer in time; read the fallout before you decide again."
+        raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
+
+
+def _refused(refusal: NotResolved) -> Problem:
+    match refusal.code:
+        case "NOT_OPEN":
+            return NotOpen()
+        case "NOT_ALLOWED":
+            return Problem(409, "Not allowed here", f"{str(refusal).capitalize()}.")
+        case _:
+            return Problem(422, "Not a decision", "The run does not understand the input; see docs/operations.md.")
+
+
+async def decide_all(
+    house: House, fallouts: Sequence[Found], resolution: Callable[[str], Resolution], *, threshold: int
+) -> dict[str, Any]:
+    """Take one decision about each of these fallouts, until ``threshold`` of them were refused or failed."""
+    waiting = iter(fallouts)
+    became: dict[str, tuple[Became, str | None]] = {}
+
+    def stopped() -> bool:
+        return sum(x in (Became.REFUSED, Became.FAILED) for x, _ in became.values()) >= threshold
+
+    async def decide_next() -> None:
+        for fallout in waiting:
+            if stopped():
+                became[fallout["id"]] = Became.NOT_ATTEMPTED, None
+            else:
+                became[fallout["id"]] = await _what_became(house, fallout, resolution(fallout["id"]))
+
+    await asyncio.gather(*(decide_next() for _ in range(AT_ONCE)))
+    items = [
+        {"fallout": x["id"], "order": x["order"], "became": became[x["id"]][0], "detail": became[x["id"]][1]}
+        for x in fallouts
+    ]
+    return {"items": items, "stopped": stopped()}
+
+
+async def _what_became(house: House, fallout: Found, resolution: Resolution) -> tuple[Became, str | None]:
+    try:
+        return Became.RESOLVED, await decide(house, fallout, resolution)
+    except NotOpen:
+        return Became.SETTLED, None
+    except Problem as problem:
+        unanswered = problem.status_code == 503  # noqa: PLR2004
+        return Became.FAILED if unanswered else Became.REFUSED, f"{problem.title}: {problem.explanation}"
