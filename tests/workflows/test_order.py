@@ -1,5 +1,8 @@
 """An order from submission to installed asset."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from temporalio.client import Client
 
@@ -93,3 +96,15 @@ async def test_lines_take_over_the_delivery_date_of_their_bundle_where_that_is_c
         dated = shop.rows("SELECT product FROM orderloom.order_lines WHERE actual_delivery_at IS NOT NULL")
     everything = {"WIRELESS", "RATE", "GIFT"}
     assert {x["product"] for x in dated} == (everything if "actual_delivery_at" in fields else {"WIRELESS"})
+
+
+async def test_the_history_says_which_version_worked_on_the_order(shop: Shop) -> None:
+    handle = await shop.start(order(WIRELESS))
+    await handle.result()
+    ended = [
+        x.workflow_task_completed_event_attributes
+        for x in (await handle.fetch_history()).events
+        if x.HasField("workflow_task_completed_event_attributes")
+    ]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert {(x.worker_deployment_name, x.worker_version.build_id) for x in ended} == {("orderloom", project["version"])}
