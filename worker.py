@@ -51,6 +51,7 @@ PASSED_THROUGH = (
     "structlog",
     "workflows.bugs",
     "workflows.carrying",
+    "workflows.changing",
     "workflows.deciding",
     "workflows.details",
     "workflows.messages",

@@ -83,9 +83,9 @@ class BillingActivities:
         """Take back what was initiated for a bundle, each service with its products; nothing was charged (5.4)."""
         take_back(self.journal, taken, self._void)
 
-    def _void(self, in_flight: InFlight, item: PlanItem, _: str, undo: str) -> Refused | None:
+    def _void(self, in_flight: InFlight, item: PlanItem, did: str, undo: str) -> Refused | None:
         for order in initiated_services(in_flight, item):
-            answer = self.billing.void_initiated(key=f"{undo}:{order.line}", asset=order.asset)
+            answer = self.billing.void_initiated(key=f"{undo}:{order.line}", asset=order.asset, undoes=did)
             if isinstance(answer, Refused):
                 return answer
         return None

@@ -33,7 +33,10 @@ class Inventory(Protocol):
         ...
 
     def release(self, *, key: str, reservation: str) -> Reservation | Refused | None:
-        """Give back what is held; ``None`` when the reservation never came to be. A committed one is refused."""
+        """Give back what is held; ``None`` when the reservation never came to be. A committed one is refused.
+
+        A reservation that arrives after its release is refused.
+        """
         ...
 
     def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
@@ -48,8 +51,11 @@ class Provisioning(Protocol):
         """Bring a service up; ``Working`` when it takes longer: ask again with the same key."""
         ...
 
-    def deactivate(self, *, key: str, service: str) -> Activation | Refused | None:
-        """Take a service down; ``None`` when the network never had it."""
+    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Refused | None:
+        """Take a service down; ``None`` when the network never had it.
+
+        An activation under the key ``undoes`` that arrives afterwards is refused.
+        """
         ...
 
     def query(self, *, key: str) -> Activation | Refused | None:
@@ -83,8 +89,11 @@ class Billing(Protocol):
         """The one call of single-phase billing: instance, products and charges at once (B48)."""
         ...
 
-    def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
-        """Take back an initiated service, instance and products together; ``None`` when there is none (5.4)."""
+    def void_initiated(self, *, key: str, asset: str, undoes: str | None = None) -> Billed | Refused | None:
+        """Take back an initiated service, instance and products together; ``None`` when there is none (5.4).
+
+        What is initiated under the key ``undoes`` and arrives afterwards is refused.
+        """
         ...
 
     def query(self, *, key: str) -> Billed | Account | Refused | None:

@@ -62,8 +62,8 @@ class ProvisioningActivities:
         take_back(
             self.journal,
             taken,
-            lambda in_flight, item, _, undo: self.provisioning.deactivate(
-                key=undo, service=in_flight.asset(in_flight.order.by_id[item.subject])
+            lambda in_flight, item, did, undo: self.provisioning.deactivate(
+                key=undo, service=in_flight.asset(in_flight.order.by_id[item.subject]), undoes=did
             ),
         )
 

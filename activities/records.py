@@ -27,7 +27,7 @@ from domain.installation import Completed, InstalledAsset, closing_steps, instal
 from domain.inventory import Reservation
 from domain.order import Action, State
 from domain.plan import Function, PlanItem, System
-from domain.progress import Closing, Done, Fallout, OrderRef
+from domain.progress import Assessment, Closing, Done, Fallout, OrderRef
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
 from domain.validation import Facts, validate
 
@@ -72,6 +72,10 @@ class Records(Journal, Protocol):
 
     def states(self, order: str) -> Mapping[str, State]:
         """The present states of the order's lines."""
+        ...
+
+    def assess(self, assessment: Assessment) -> None:
+        """Write down that a cancellation was asked for, by whom, and whether it was accepted."""
         ...
 
     def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
@@ -172,6 +176,11 @@ class RecordActivities:
         self.records.transition(transition.ref.order, transition.state, reason=transition.reason)
 
     @activity.defn
+    def assess(self, assessment: Assessment) -> None:
+        """Write down that a cancellation was asked for, and the answer (2.3)."""
+        self.records.assess(assessment)
+
+    @activity.defn
     def open_fallout(self, fallout: Fallout) -> None:
         """Put a step that needs a person on the work list."""
         urgency = priority(
@@ -189,7 +198,7 @@ class RecordActivities:
         if closing.correction is not None:
             self.records.correct(closing.ref, closing.correction)
         lines = self.records.load(closing.ref).item(closing.step).lines
-        self.records.close_fallout(closing, lines=self._propagated(closing.ref, lines, State.IN_PROGRESS))
+        self.records.close_fallout(closing, lines=self._propagated(closing.ref, lines, closing.line_state))
 
     @activity.defn
     def end_root(self, end: RootEnd) -> Ended:

@@ -45,6 +45,7 @@ class _Call(Generic[Asked, Answer]):
     key: str
     asked: str
     effect: Effect[Answer]
+    undoes: str | None
 
     @property
     def digest(self) -> str:
@@ -65,12 +66,25 @@ class Ledger:
         self._switches = switches
         self._look = Prepared(f"{schema}_look", _LOOK.replace("ledger.", f"{schema}."), key="text", operation="text")
         self._remember = Prepared(f"{schema}_remember", _REMEMBER.replace("ledger.", f"{schema}."), **_REMEMBERED)
+        self._forestall = text(_FORESTALL.replace("ledger.", f"{schema}."))
         self._attempt = text(_ATTEMPT.replace("ledger.", f"{schema}."))
         self._journal = text(_JOURNAL.replace("ledger.", f"{schema}."))
 
-    def call(self, operation: Operation[Asked, Answer], *, key: str, asked: Asked, effect: Effect[Answer]) -> Answer:
-        """The answer to a call: its effect's, or the remembered one. Raises as the switches, or the database, will."""
-        call = _Call(operation, key, operation.question(key, asked).decode(), effect)
+    def call(
+        self,
+        operation: Operation[Asked, Answer],
+        *,
+        key: str,
+        asked: Asked,
+        effect: Effect[Answer],
+        undoes: str | None = None,
+    ) -> Answer:
+        """The answer to a call: its effect's, or the remembered one. Raises as the switches, or the database, will.
+
+        ``undoes`` is the key of an earlier call that this one takes back: should that one arrive only afterwards, it is
+        refused.
+        """
+        call = _Call(operation, key, operation.question(key, asked).decode(), effect, undoes)
         with _surprises():
             while True:
                 try:
@@ -137,6 +151,8 @@ class Ledger:
         """The effect and its answer, in one transaction; a refusal leaves nothing but itself."""
         at = self._clock()
         done_at = at + timedelta(seconds=slow_s)
+        if call.undoes is not None:  # before the effect: it then sees whatever that call has done until now
+            connection.execute(self._forestall, {"key": call.undoes, "operation": call.operation.name, "at": at})
         answer = call.effect(connection, done_at)
         if isinstance(answer, Refused):
             connection.rollback()
@@ -158,7 +174,7 @@ class Ledger:
         return answer
 
     def _again(self, connection: Connection, call: _Call[Any, Answer], row: Row[Any]) -> Answer:
-        if row.request != call.digest:
+        if row.request not in (call.digest, _FORESTALLED):
             self._note(connection, call, "failed")
             raise Unacceptable(f"{call.operation.name}: key {call.key} was used for another request")
         self._note(connection, call, "replayed")
@@ -215,6 +231,15 @@ LEFT JOIN ledger.switches s ON s.operation = :operation AND (s.remaining IS NULL
 _REMEMBER = """
 INSERT INTO ledger.calls (key, operation, request, outcome, answer, at, ready_at)
 VALUES (:key, :operation, :request, :outcome, :answer, :at, :ready_at)
+ON CONFLICT (key) DO NOTHING
+"""
+
+_FORESTALLED = "none"
+"""What was asked under a key that was taken back before it arrived."""
+
+_FORESTALL = """
+INSERT INTO ledger.calls (key, operation, request, outcome, answer, at)
+VALUES (:key, :operation, 'none', 'refused', '{"code": "TAKEN_BACK", "message": "it was taken back before"}', :at)
 ON CONFLICT (key) DO NOTHING
 """
 

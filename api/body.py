@@ -36,8 +36,10 @@ class StrictRoute(APIRoute):
 class _StrictRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            require_media_type(self, "application/json")
-            self._body = await read_within_bounds(self)
+            body = await read_within_bounds(self)
+            if body:
+                require_media_type(self, "application/json")
+            self._body = body
         return self._body
 
     async def json(self) -> Any:  # noqa: ANN401 - any JSON value

@@ -12,7 +12,7 @@ from api.house import House
 from api.schemas.fallouts import Became
 from domain.progress import Resolution
 from models.views import Found
-from workflows.start import NotResolved, resolve
+from workflows.start import Declined, resolve
 
 AT_ONCE = 10
 """How many decisions of one request are under way at once."""
@@ -33,14 +33,14 @@ async def decide(house: House, fallout: Found, resolution: Resolution) -> str:
         raise Problem(409, "Nothing to decide", "A detector found this; it is closed by itself when it is gone.")
     try:
         return await resolve(house.temporal, fallout["order"], resolution)
-    except NotResolved as refusal:
+    except Declined as refusal:
         raise _refused(refusal) from None
     except (RPCTimeoutOrCancelledError, RPCError, RuntimeError):  # no worker, or no Temporal at all
         said = "The run did not answer in time; read the fallout before you decide again."
         raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
 
 
-def _refused(refusal: NotResolved) -> Problem:
+def _refused(refusal: Declined) -> Problem:
     match refusal.code:
         case "NOT_OPEN":
             return NotOpen()

@@ -40,6 +40,10 @@ class Starter:
         """An order that was just stored; may be called from any thread, and returns at once."""
         self._loop.call_soon_threadsafe(self._take, submitted)
 
+    async def start(self, order_id: str) -> None:
+        """Start the run of a stored order now: for who cannot wait for the sweep."""
+        await self._start_one(await asyncio.to_thread(submissions.submitted, self._house.engine, order_id))
+
     def _take(self, submitted: Submitted) -> None:
         if self._new.qsize() < WAITING_AT_MOST:
             self._new.put_nowait(submitted)

@@ -1,5 +1,6 @@
-"""`orderloom submit`, `order` and `orders`."""
+"""`orderloom submit`, `order`, `orders` and `cancel`."""
 
+import getpass
 import itertools
 import re
 from collections.abc import Iterator
@@ -75,6 +76,27 @@ def orders(
             screen.table(_COLUMNS, map(_row, found))
         else:
             screen.say("There are no such orders.")
+
+
+@commands.command(rich_help_panel=PANEL)
+def cancel(
+    which: Annotated[str, typer.Argument(metavar="ID", help="The order's id, or its number.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    actor: Annotated[str | None, typer.Option(help="Who asks. Default: your name on this machine.")] = None,
+    api: ApiUrl = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Also take down what runs and is not billed yet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Cancel an order; refused, with line and step, once something cannot be taken back."""
+    with asking(api, as_json=as_json) as asked:
+        order_id = id_of(asked, which)
+        wish = {"reason": reason, "actor": actor or getpass.getuser(), "force": force}
+        cancelled = asked.post(f"/v1/orders/{order_id}/cancellation", wish)
+        if as_json:
+            screen.say_json(cancelled)
+        else:
+            screen.say(f"Order {which} is {cancelled['state']}.")
 
 
 def id_of(api: Api, which: str) -> str:

@@ -178,12 +178,13 @@ def key(order_id: str, subject: str, operation: str, generation: int) -> str:
     return f"{order_id}:{subject}:{operation}:{generation}"
 
 
-def roll_up(states: frozenset[State]) -> State:
+def roll_up(states: frozenset[State], *, cancelled: bool = False) -> State:
     """An order's final state from the final states of its lines (2.3).
 
-    Completed and cancelled lines with none failed make a completed order; all cancelled make a cancelled one.
+    Completed and cancelled lines with none failed make a completed order; all cancelled make a cancelled one. An order
+    that was ``cancelled`` as a whole is that, whatever had failed before: nothing of it was completed.
     """
-    if states <= {State.CANCELLED}:
+    if cancelled or states <= {State.CANCELLED}:
         return State.CANCELLED
     if State.FAILED not in states:
         return State.COMPLETED

@@ -64,8 +64,20 @@ _UNDO: Mapping[Function, Undo] = {
     Function.PROVISION: Undo.DEACTIVATE,
 }
 
-NO_RETURN = frozenset({Function.DELIVER, Function.PROVISION, Function.FULFILL_BILLING, Function.PURCHASE})
-"""Steps past whose sending a root line and all below it can no longer be cancelled or revised (2.7)."""
+NO_RETURN = frozenset(
+    {
+        Function.DELIVER,
+        Function.PROVISION,
+        Function.FULFILL_BILLING,
+        Function.PURCHASE,
+        Function.COMMIT,
+        Function.ASSET,
+    }
+)
+"""Steps past whose sending a root line and all below it can no longer be cancelled or revised (2.7).
+
+The last two matter only for bundles in which nothing is delivered or billed before them.
+"""
 
 
 class StepState(StrEnum):
@@ -80,7 +92,7 @@ class StepState(StrEnum):
 
 
 SETTLED = frozenset({StepState.DONE, StepState.SKIPPED})
-BEGUN = frozenset({StepState.IN_PROGRESS, StepState.DONE})
+BEGUN = frozenset({StepState.IN_PROGRESS, StepState.DONE, StepState.SKIPPED})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.in_flight import Correction
-from domain.order import Scalar
+from domain.order import Scalar, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,28 @@ class Resolution:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cancellation:
+    """A wish to cancel a whole order: who, and why. ``force`` also takes back what is active but not billed (2.7)."""
+
+    actor: str
+    reason: str
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """What becomes of a wish to cancel: accepted, or refused for the step that is the point of no return.
+
+    ``request`` tells the wishes of one order apart.
+    """
+
+    ref: OrderRef
+    request: str
+    cancellation: Cancellation
+    barrier: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Closing:
     """A fallout that is settled by a decision: its step is carried out anew, corrected, ``skipped`` or given up."""
 
@@ -63,3 +85,5 @@ class Closing:
     step: str
     skipped: bool = False
     correction: Correction | None = None
+    line_state: State = State.IN_PROGRESS
+    """What the lines become that were held for it."""

@@ -21,13 +21,13 @@ from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
 from domain.order import FINAL, NEXT, Order, State, roll_up
 from domain.plan import PlanItem
-from domain.progress import Closing, Done, Fallout, OrderRef
+from domain.progress import Assessment, Closing, Done, Fallout, OrderRef
 from domain.validation import Facts, lookups
 from models import catalogs
 from models.database import autocommit
 from models.facts import facts
 from models.prepared import Prepared
-from models.tables import IS_OPEN
+from models.tables import IS_OPEN, quoted
 
 ORDER = TypeAdapter(Order)
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
@@ -224,6 +224,41 @@ _TRANSITION = changes("""
     )
 """)
 
+_CANCELLABLE = quoted(state for state, after in NEXT.items() if State.ASSESSING_CANCELLATION in after)
+
+_ASSESSED = changes(f"""
+    assessed AS (
+        SELECT state FROM orderloom.orders
+         WHERE id = CAST(:order AS uuid) AND state IN ({_CANCELLABLE})
+           AND NOT EXISTS (SELECT FROM orderloom.order_events AS e
+                            WHERE e.order_id = orders.id AND e.body ->> 'cancellation' = CAST(:request AS text))
+           FOR UPDATE
+    ),
+    lines AS (
+        UPDATE orderloom.order_lines SET state = :state
+          FROM assessed
+         WHERE order_id = CAST(:order AS uuid) AND CAST(:state AS text) IS NOT NULL
+           AND order_lines.state NOT IN ({quoted(FINAL)})
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
+        SELECT :actor, 'order.cancel', CAST(:order AS text),
+               CASE WHEN CAST(:state AS text) IS NULL THEN 'refused' ELSE 'accepted' END, :why,
+               jsonb_strip_nulls(jsonb_build_object('force', CAST(:force AS boolean), 'step', CAST(:barrier AS text)))
+          FROM assessed
+    ),
+    changed AS (
+        SELECT 0 AS position, 'assessingCancellation' AS type,
+               jsonb_build_object('cancellation', CAST(:request AS text), 'reason', CAST(:why AS text),
+                                  'actor', CAST(:actor AS text)) AS body
+          FROM assessed
+        UNION ALL
+        SELECT 1, COALESCE(CAST(:state AS text), assessed.state),
+               jsonb_strip_nulls(jsonb_build_object('past_no_return', CAST(:barrier AS text)))
+          FROM assessed
+    )
+""")  # noqa: S608 - built from constants of this module
+
 _OPEN_FALLOUT = changes("""
     opened AS (
         INSERT INTO orderloom.fallouts
@@ -366,9 +401,24 @@ class PostgresRecords:
     def transition(self, order: str, state: State, *, reason: str | None) -> None:
         """Bring the order to a state it may follow into; its lines too while they have no lives of their own yet."""
         before = [x for x, after in NEXT.items() if state in after]
-        whole = state in (State.REJECTED, State.PENDING)
+        whole = state in (State.REJECTED, State.PENDING, State.CANCELLED)
         self._change(
             _TRANSITION, order, state=state, reason=reason, finished=state in FINAL, before=before, whole=whole
+        )
+
+    def assess(self, assessment: Assessment) -> None:
+        """Write down that a cancellation was asked for, and what became of it: accepted, or the order goes on (2.3)."""
+        cancellation, barrier = assessment.cancellation, assessment.barrier
+        self._change(
+            _ASSESSED,
+            assessment.ref.order,
+            state=State.PENDING_CANCELLATION if barrier is None else None,
+            reason=cancellation.reason,
+            actor=cancellation.actor,
+            why=cancellation.reason,
+            force=cancellation.force,
+            barrier=barrier,
+            request=assessment.request,
         )
 
     def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
@@ -441,13 +491,14 @@ class PostgresRecords:
             self._change(statement, order, state=state, finished=True, root=root, **parameters)
             return state
         with self.engine.begin() as connection:
-            connection.execute(
-                text("SELECT FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"), {"order": order}
-            )
+            before = connection.execute(
+                text("SELECT state FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"), {"order": order}
+            ).scalar_one()
             roots = _root_states(connection, order)
             others = frozenset(x for other, states in roots.items() if other != root for x in states)
-            mine = frozenset(state if x not in FINAL else x for x in roots[root])
-            end = roll_up(others | mine) if others <= FINAL else None
+            mine = frozenset(state if x not in FINAL else x for x in roots.get(root, ()))
+            cancelled = before == State.PENDING_CANCELLATION
+            end = roll_up(others | mine, cancelled=cancelled) if others <= FINAL else None
             _apply(connection, statement, order, end, finished=end is not None, root=root, **parameters)
             return end
 
@@ -477,7 +528,7 @@ def _root_states(connection: Connection, order: str) -> Mapping[str, frozenset[S
     rows: Iterable[Row[Any]] = connection.execute(
         text("""
             SELECT root, array_agg(DISTINCT state) AS states FROM orderloom.order_lines
-             WHERE order_id = CAST(:order AS uuid) GROUP BY root
+             WHERE order_id = CAST(:order AS uuid) AND action <> 'none' GROUP BY root
         """),
         {"order": order},
     )

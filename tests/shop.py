@@ -28,7 +28,7 @@ from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.catalog import Catalog, Product
 from domain.inventory import DEFAULT_LOCATION
 from domain.order import Order
-from domain.progress import Resolution
+from domain.progress import Cancellation, Resolution
 from domain.propagation import STATE_ONLY, PropagatedFields
 from models import catalogs, submissions
 from models.database import connect
@@ -40,6 +40,7 @@ HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, 
 """Patience for tests: everything that takes minutes in production takes a moment."""
 
 THREADS = 12
+Activities = Sequence[Callable[..., Any]]
 
 
 class Clock:
@@ -104,7 +105,11 @@ class Shop:
 
     async def start(self, order: Order, *, patience: Patience = HASTE) -> WorkflowHandle[Any, OrderEnd]:
         """Submit an order and start its run."""
-        stored = self.submit(order)
+        return await self.run(self.submit(order), patience=patience)
+
+    async def run(self, stored: submissions.Submitted, *, patience: Patience = HASTE) -> WorkflowHandle[Any, OrderEnd]:
+        """Start the run of a stored order."""
+        order = stored.order
         run = OrderRun(
             order=stored.id,
             number=stored.number,
@@ -136,6 +141,11 @@ class Shop:
         """Decide about a fallout as an operator."""
         resolution = Resolution(fallout=fallout["id"], decision=decision, actor="ann", reason="test", input=given)
         return await start.resolve(self.client, str(fallout["order_id"]), resolution)
+
+    async def cancel(self, order: str, *, force: bool = False) -> str:
+        """Have the order cancelled as an operator; the order's state then."""
+        wish = Cancellation(actor="ann", reason="changed their mind", force=force)
+        return await start.cancel(self.client, order, wish)
 
     async def resolve(self, order: str, resolution: Resolution) -> str:
         """Hand a decision to a run as it is."""
@@ -201,8 +211,12 @@ async def open_shop(
     workflows: Sequence[type] = worker.WORKFLOWS,
     cached_workflows: int = 100,
     propagated: PropagatedFields = STATE_ONLY,
+    around: Callable[[Activities], Activities] = lambda activities: activities,
 ) -> AsyncIterator[Shop]:
-    """A house on a database and a Temporal of the test's, with a worker of its own; sandboxed unless said otherwise."""
+    """A house on a database and a Temporal of the test's, with a worker of its own; sandboxed unless said otherwise.
+
+    ``around`` may put something around each activity.
+    """
     engine = connect(app_url, pool_size=THREADS)
     clock = Clock()
     joined = worker.embedded(engine, clock)
@@ -222,7 +236,7 @@ async def open_shop(
             client,
             task_queue=task_queue,
             workflows=workflows,
-            activities=worker.activities(engine, joined, clock, propagated),
+            activities=around(worker.activities(engine, joined, clock, propagated)),
             threads=THREADS,
             executor=threads,
             cached_workflows=cached_workflows,

@@ -1,14 +1,15 @@
 """How the steps of an order are carried out, and taken back."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.messages import Ended, Outcome, RootEnd
-from domain.order import State
-from domain.plan import PlanItem, StepState
+from domain.plan import Function, PlanItem, StepState
 from workflows.deciding import Deciding
 from workflows.messages import Patience
 from workflows.progress import StepProgress
@@ -23,8 +24,6 @@ class Carrying(Deciding):
     async def _send(self, batch: Sequence[PlanItem]) -> None:
         """Have one batch carried out, and note what became of each of its steps."""
         steps = [self._progress.steps[item.id] for item in batch]
-        for step in steps:
-            step.state = StepState.IN_PROGRESS
         try:
             outcomes = await self._ask(batch)
         except FailureError as error:
@@ -41,18 +40,26 @@ class Carrying(Deciding):
         activity, summary, patience = batch[0].function.value, self._progress.title(batch), self._run.patience
         resent = self._progress.is_resent(batch)
         if not resent:
-            once = durably_once if self._progress.is_point_of_no_return(batch) else quickly
+            once = durably_once if self._must_be_on_record(batch) else quickly
             asked = self._progress.batch(batch, now=workflow.now())
             self._describe()
             try:
                 return await once(activity, asked, result=Outcomes, patience=patience, summary=summary)
             except FailureError as error:
-                if is_cancelled_exception(error) or not will_heal(error):
+                if not will_heal(error):
                     raise
                 resent = True
                 self._meet_trouble(batch[0], failure(error).message)
         asked = self._progress.batch(batch, now=workflow.now(), resent=resent)
-        return await durably(activity, asked, result=Outcomes, patience=patience, summary=summary)
+        unless = partial(self._progress.is_to_stop, batch[0].root)
+        return await durably(activity, asked, result=Outcomes, patience=patience, summary=summary, unless=unless)
+
+    def _must_be_on_record(self, batch: Sequence[PlanItem]) -> bool:
+        """Whether a cancellation could be accepted after it, were it not in the history before it is sent."""
+        if not self._progress.is_point_of_no_return(batch):
+            return False
+        late = batch[0].function in (Function.COMMIT, Function.ASSET)
+        return not late or workflow.patched("the-last-steps-are-final")
 
     def _note(self, step: StepProgress, outcome: Outcome) -> None:
         """Take over what became of a step."""
@@ -68,16 +75,21 @@ class Carrying(Deciding):
     async def _ask_again(self, step: StepProgress, pause_s: float) -> None:
         """Give a neighbour that is at work the time it asked for."""
         self._meet_trouble(step.item, "at work")
-        await workflow.sleep(pause_s, summary=f"{step.item.function.system} is at work on {step.item.id}")
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._progress.is_to_stop(step.item.root),
+                timeout=pause_s,
+                timeout_summary=f"{step.item.function.system} is at work on {step.item.id}",
+            )
         step.state = StepState.PENDING
 
     def _fail(self, steps: Sequence[StepProgress], error: FailureError) -> None:
         """Park the step that an activity failed for; the others of its batch go on without it."""
-        if is_cancelled_exception(error):
-            raise error
-        what = failure(error)
         for step in steps:
             step.state, step.resent = StepState.PENDING, True
+        if is_cancelled_exception(error):  # we stopped trying, for the bundle is not to be carried out any more
+            return
+        what = failure(error)
         failed = self._progress.steps.get(what.step or "", steps[0])
         self._fall_out(failed, code=what.code, message=what.message, refused=False)
 
@@ -90,7 +102,7 @@ class Carrying(Deciding):
             assert undo is not None
             await self._take_back(step, undo.value, summary, endless)
             step.state = StepState.UNDONE
-        end = RootEnd(ref=self._progress.ref, root=root, state=State.FAILED)
+        end = RootEnd(ref=self._progress.ref, root=root, state=self._progress.given_up[root].state)
         ended = await self._record("end_root", end, Ended)
         self._progress.state = ended.order_state or self._progress.state
 
@@ -100,8 +112,6 @@ class Carrying(Deciding):
         try:
             await durably_once(undo, taken, result=type(None), patience=endless, summary=summary)
         except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
             self._progress.alarm = True
             self._meet_trouble(step.item, f"cannot be undone: {failure(error).message}")
             await durably(undo, taken, result=type(None), patience=endless, summary=summary)

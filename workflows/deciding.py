@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from domain.fallout import Decision, correction
+from domain.order import State
 from domain.plan import StepState
 from domain.progress import Closing, Resolution
 from workflows.progress import StepProgress, Undecided
@@ -34,7 +35,10 @@ class Deciding(UnderWay):
         root = step.item.root
         await workflow.wait_condition(lambda: undecided.resolution is not None or root in self._progress.given_up)
         resolution = undecided.resolution or Resolution(
-            fallout=undecided.fallout.id, decision=Decision.ABORT, actor="system", reason="the bundle was given up"
+            fallout=undecided.fallout.id,
+            decision=Decision.ABORT,
+            actor="system",
+            reason="the order is cancelled" if self._progress.cancelled else "the bundle was given up",
         )
         await self._record("close_fallout", self._closing(step, resolution), type(None))
         self._decide(step, Decision(resolution.decision), refused=undecided.refused)
@@ -50,7 +54,12 @@ class Deciding(UnderWay):
             corrected = correction(resolution.input, line=step.item.subject)
         skipped = resolution.decision == Decision.SKIP
         return Closing(
-            ref=self._progress.ref, resolution=resolution, step=step.item.id, skipped=skipped, correction=corrected
+            ref=self._progress.ref,
+            resolution=resolution,
+            step=step.item.id,
+            skipped=skipped,
+            correction=corrected,
+            line_state=State.PENDING_CANCELLATION if self._progress.cancelled else State.IN_PROGRESS,
         )
 
     def _decide(self, step: StepProgress, decision: Decision, *, refused: bool) -> None:

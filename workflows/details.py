@@ -65,6 +65,8 @@ def updates(before: Shown, after: Shown) -> list[SearchAttributeUpdate[Any]]:
 def details(run: OrderRun, progress: OrderProgress) -> str:
     """The order on one page, in Markdown: what waits and why, the exact JSON to send, and every step."""
     parts = [f"**Order {run.number}** of account `{run.account}`: **{progress.state}**"]
+    if progress.notice:
+        parts.append(progress.notice)
     parts += [_ask(x.fallout, progress.allowed(x)) for x in progress.undecided.values()]
     if progress.trouble is not None and not progress.undecided:
         step, message = progress.trouble

@@ -1,6 +1,7 @@
 """The story of one order, from the moment it is acknowledged to its end (W1, W2)."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 from temporalio import workflow
@@ -8,7 +9,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.messages import Decomposition, Validation
     from domain.order import State
-    from workflows.carrying import Carrying
+    from domain.progress import Cancellation
+    from workflows.changing import Changing
     from workflows.messages import OrderEnd, OrderRun
 
 SIDE_BY_SIDE = 20
@@ -16,30 +18,55 @@ SIDE_BY_SIDE = 20
 
 
 @workflow.defn(name="Order")
-class OrderWorkflow(Carrying):
+class OrderWorkflow(Changing):
     """One order. It never fails for business reasons: what cannot go on is parked and waits for a decision (W5)."""
 
     @workflow.init
     def __init__(self, run: OrderRun) -> None:
         """Start with nothing done."""
         super().__init__(run)
+        self._wishes: list[asyncio.Task[None]] = []
 
     @workflow.run
-    async def run(self, run: OrderRun) -> OrderEnd:
-        """Carry the order out."""
-        await self._wait_for_start(run.requested_start)
-        if await self._is_valid():
-            await self._decompose()
-            await self._carry_out()
-        self._show()
+    async def run(self, _: OrderRun) -> OrderEnd:
+        """Carry the order out; Temporal's own cancellation is taken as a wish to cancel, and judged as one."""
+        story = asyncio.create_task(self._story())
+        while not story.done():
+            try:
+                await workflow.wait([story])
+            except asyncio.CancelledError:
+                if (said := workflow.cancellation_reason()) is None:
+                    raise
+                wish = Cancellation(actor="temporal", reason=said or "the run was cancelled in Temporal")
+                self._wishes.append(asyncio.create_task(self.cancel_if_possible(wish)))
+        story.result()
+        if self._wishes:
+            await workflow.wait(self._wishes)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return OrderEnd(state=self._progress.state)
+
+    async def _story(self) -> None:
+        await self._wait_for_start(self._run.requested_start)
+        async with self._turn:
+            begun = not self._progress.cancelled and await self._is_valid()
+            if begun:
+                await self._decompose()
+        if begun:
+            await self._carry_out()
+        elif self._progress.cancelled:
+            await self._become(State.CANCELLED, reason=None)
+        self._show()
 
     async def _wait_for_start(self, start: datetime | None) -> None:
         """A future-dated order waits on a durable timer until its requested start."""
         if start is not None and start > workflow.now():
             await self._become(State.PENDING, reason="requested start")
-            await workflow.sleep(start - workflow.now(), summary=f"Starts {start:%Y-%m-%d %H:%M} UTC as requested")
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._progress.cancelled,
+                    timeout=start - workflow.now(),
+                    timeout_summary=f"Starts {start:%Y-%m-%d %H:%M} UTC as requested",
+                )
 
     async def _is_valid(self) -> bool:
         """Whether the order still breaks no rule; if it does, it is rejected."""
@@ -55,12 +82,17 @@ class OrderWorkflow(Carrying):
 
     async def _carry_out(self) -> None:
         """Send what can be sent, as soon as it can be, until nothing is left: independent branches go side by side."""
+        progress = self._progress
         while True:
-            ready, given_up = self._progress.ready(), self._progress.to_give_up()
-            await self._hold_or_resume(idle=not (ready or given_up or self._sending))
-            for root in given_up:
+            if progress.held_back:
+                await workflow.wait_condition(lambda: not progress.held_back)
+            ready = progress.ready()
+            if await self._hold_or_resume(idle=not (ready or progress.has_to_give_up or self._sending)):
+                continue  # who knows what was decided meanwhile
+            for root in progress.to_give_up():
                 self._start(self._undo(root), among=self._sending)
             for batch in ready[: max(0, SIDE_BY_SIDE - len(self._sending))]:
+                progress.begin(batch)
                 self._start(self._send(batch), among=self._sending)
             if not self._sending and not self._waiting:
                 break
@@ -68,11 +100,16 @@ class OrderWorkflow(Carrying):
             for task in done:
                 (self._sending if task in self._sending else self._waiting).remove(task)
                 task.result()
-        if not self._progress.steps:
+        if not progress.steps:
             await self._become(State.COMPLETED, reason=None)
 
-    async def _hold_or_resume(self, *, idle: bool) -> None:
-        """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on."""
-        held = idle and bool(self._waiting)
-        if held != (self._progress.state is State.HELD):
-            await self._become(State.HELD if held else State.IN_PROGRESS, reason=None)
+    async def _hold_or_resume(self, *, idle: bool) -> bool:
+        """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on.
+
+        Whether it took another state now.
+        """
+        wanted = State.HELD if idle and self._waiting else State.IN_PROGRESS
+        if self._progress.state not in (State.HELD, State.IN_PROGRESS) or self._progress.state is wanted:
+            return False
+        await self._become(wanted, reason=None)
+        return True

@@ -27,6 +27,11 @@ class StepProgress:
     resent: bool = False
     at: datetime | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was sent and may have had, or will have, an effect that still stands; or was done by hand."""
+        return self.state in BEGUN or (self.resent and self.state is not StepState.UNDONE)
+
     def reference(self, actual: datetime | None = None) -> Step:
         """The step as an activity is told of it."""
         return Step(id=self.item.id, generation=self.generation, actual=actual)
@@ -47,6 +52,15 @@ class Undecided:
 
 
 @dataclass
+class GivenUp:
+    """A root bundle that is taken back, because a person gave it up or the order is cancelled: how its lines end."""
+
+    state: State
+    begun: bool = False
+    """Whether taking it back has begun."""
+
+
+@dataclass
 class OrderProgress:
     """How far an order is."""
 
@@ -57,8 +71,14 @@ class OrderProgress:
     """The first lines by id, as operators are shown them."""
     steps: dict[str, StepProgress] = field(default_factory=dict)
     undecided: dict[str, Undecided] = field(default_factory=dict)
-    given_up: dict[str, bool] = field(default_factory=dict)
-    """The root bundles that a person has given up, and whether undoing them has begun."""
+    given_up: dict[str, GivenUp] = field(default_factory=dict)
+    """The root bundles that are not to be carried out any more."""
+    cancelled: bool = False
+    """Whether the cancellation of the whole order was accepted."""
+    held_back: bool = False
+    """Whether nothing new may be begun for the moment."""
+    notice: str = ""
+    """What operators should know besides: a wish that was refused."""
     trouble: tuple[str, str] | None = None
     """The step that is tried again by itself, and what it said last."""
     alarm: bool = False
@@ -77,6 +97,11 @@ class OrderProgress:
         settled = [x.item.id for x in self.steps.values() if x.state in SETTLED]
         taken = [x.item.id for x in self.steps.values() if x.state in BUSY or x.item.root in self.given_up]
         return self.plan.next_batches(settled=settled, taken=taken)
+
+    def begin(self, items: Sequence[PlanItem]) -> None:
+        """From now on these steps are under way."""
+        for item in items:
+            self.steps[item.id].state = StepState.IN_PROGRESS
 
     def batch(self, items: Sequence[PlanItem], *, now: datetime, resent: bool = False) -> Batch:
         """A batch as an activity is told of it."""
@@ -104,6 +129,15 @@ class OrderProgress:
         """Whether sending this would be the point of no return of its bundle, as far as is on record (2.7)."""
         passed = (x for x in self._of(items[0].root) if x.item.no_return and x.state is StepState.DONE)
         return any(x.no_return for x in items) and not any(passed)
+
+    def barrier(self, *, force: bool = False) -> StepProgress | None:
+        """The first step past which there is no return that was sent, unless a definite no came back (2.7).
+
+        ``force`` passes over what can be taken back all the same.
+        """
+        going = (x for x in self.steps.values() if x.item.root not in self.given_up)
+        sent = (x for x in going if x.item.no_return and x.has_begun)
+        return next((x for x in sent if not (force and x.item.function.undo)), None)
 
     def fall_out(
         self,
@@ -137,7 +171,7 @@ class OrderProgress:
         item = self.steps[undecided.fallout.step].item
         roots = self.bundles_of(item)
         others = (x for x in self.steps.values() if x.item.root in roots and x.item is not item)
-        begun = {x.item.function for x in others if x.resent or x.state in BEGUN}
+        begun = {x.item.function for x in others if x.has_begun}
         return decisions(item.function, begun, in_doubt=undecided.fallout.in_doubt)
 
     def bundles_of(self, item: PlanItem) -> set[str]:
@@ -147,13 +181,29 @@ class OrderProgress:
     def give_up(self, undecided: Undecided) -> None:
         """From now on nothing more is begun for the bundles of a step; what is under way ends first."""
         for root in sorted(self.bundles_of(self.steps[undecided.fallout.step].item)):
-            self.given_up.setdefault(root, False)
+            self.given_up.setdefault(root, GivenUp(State.FAILED))
+
+    def give_up_all(self) -> None:
+        """The whole order is cancelled: whatever was done for it is taken back."""
+        self.held_back = False
+        for item in self.plan.items:
+            self.given_up.setdefault(item.root, GivenUp(State.CANCELLED))
+
+    @property
+    def has_to_give_up(self) -> bool:
+        """Whether a bundle was given up since :meth:`to_give_up` was asked last."""
+        return any(not ending.begun for ending in self.given_up.values())
 
     def to_give_up(self) -> list[str]:
         """The bundles given up since this was asked last."""
-        new = [root for root, begun in self.given_up.items() if not begun]
-        self.given_up |= dict.fromkeys(new, True)
+        new = [root for root, ending in self.given_up.items() if not ending.begun]
+        for root in new:
+            self.given_up[root].begun = True
         return new
+
+    def is_to_stop(self, root: str) -> bool:
+        """Whether no further attempt is wanted at what is under way for a bundle."""
+        return root in self.given_up
 
     def is_busy(self, root: str) -> bool:
         """Whether anything of a bundle is under way or waits for a person."""

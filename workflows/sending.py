@@ -6,6 +6,8 @@ which there is no return, for it has to be on record before it is sent (otherwis
 it), and one that an earlier attempt has left in doubt.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,7 +19,6 @@ from temporalio.exceptions import (
     ApplicationError,
     FailureError,
     TimeoutError,  # noqa: A004 - Temporal's own
-    is_cancelled_exception,
 )
 
 from workflows.bugs import BUGS
@@ -54,10 +55,21 @@ async def durably_once(
     return answer  # type: ignore[no-any-return]
 
 
-async def durably(activity: str, argument: object, *, result: type[Result], patience: Patience, summary: str) -> Result:
-    """On record before it is sent, and sent again with growing pauses until it succeeds or patience ends."""
+async def durably(
+    activity: str,
+    argument: object,
+    *,
+    result: type[Result],
+    patience: Patience,
+    summary: str,
+    unless: Callable[[], bool] | None = None,
+) -> Result:
+    """On record before it is sent, and sent again with growing pauses until it succeeds or patience ends.
+
+    Once ``unless`` is true the attempt under way may still succeed, but is the last one.
+    """
     endless = patience.give_up_s is None
-    answer: Any = await workflow.execute_activity(
+    handle: Any = workflow.start_activity(
         activity,
         argument,
         result_type=result,
@@ -68,18 +80,20 @@ async def durably(activity: str, argument: object, *, result: type[Result], pati
             maximum_interval=timedelta(seconds=patience.longest_pause_s),
             non_retryable_error_types=() if endless else BUGS,
         ),
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=summary,
     )
-    return answer  # type: ignore[no-any-return]
+    if unless is not None:
+        await workflow.wait_condition(lambda: handle.done() or unless())
+        if not handle.done():
+            handle.cancel()
+    return await handle  # type: ignore[no-any-return]
 
 
 async def surely(activity: str, argument: object, *, result: type[Result], patience: Patience, summary: str) -> Result:
     """Quickly if that succeeds, durably otherwise; and then for as long as it takes: for our own records."""
-    try:
+    with suppress(FailureError):
         return await quickly(activity, argument, result=result, patience=patience, summary=summary)
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise
     return await durably(activity, argument, result=result, patience=replace(patience, give_up_s=None), summary=summary)
 
 

@@ -12,7 +12,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.progress import Resolution
+from domain.progress import Cancellation, Resolution
 from workflows import search_attributes
 from workflows.details import first_shown
 from workflows.messages import OrderRun
@@ -20,13 +20,14 @@ from workflows.messages import OrderRun
 RPC_TIMEOUT = timedelta(seconds=10)
 
 
-class NotResolved(Exception):  # noqa: N818
-    """A decision that the run did not take; ``code`` says why: NOT_OPEN, NOT_ALLOWED, NO_REASON or INPUT."""
+class Declined(Exception):  # noqa: N818
+    """What the run did not agree to; ``code`` says why: NOT_OPEN, NOT_ALLOWED, NO_REASON, INPUT or NO_RETURN."""
 
-    def __init__(self, code: str, message: str) -> None:
-        """Keep the code apart from the sentence."""
+    def __init__(self, code: str, message: str, *details: str) -> None:
+        """Keep the code apart from the sentence; ``details`` are line and step where there are such."""
         super().__init__(message)
         self.code = code
+        self.details = details
 
 
 def workflow_id(order: str) -> str:
@@ -64,16 +65,28 @@ async def start_order(
 
 
 async def resolve(client: Client, order: str, resolution: Resolution) -> str:
-    """Hand a person's decision to the run; :class:`NotResolved` when it does not take it."""
+    """Hand a person's decision to the run; :class:`Declined` when it does not take it."""
+    return await _tell(client, order, "resolve", resolution)
+
+
+async def cancel(client: Client, order: str, cancellation: Cancellation) -> str:
+    """Have the run cancel the order: its state then; :class:`Declined` past the point of no return, with line and step.
+
+    Cancelling what is cancelled already is answered as before.
+    """
+    return await _tell(client, order, "cancel", cancellation)
+
+
+async def _tell(client: Client, order: str, update: str, said: object) -> str:
     handle = client.get_workflow_handle(workflow_id(order))
     try:
-        answer: str = await handle.execute_update("resolve", resolution, result_type=str, rpc_timeout=RPC_TIMEOUT)
+        answer: str = await handle.execute_update(update, said, result_type=str, rpc_timeout=RPC_TIMEOUT)
     except WorkflowUpdateFailedError as error:
-        if isinstance(error.cause, ApplicationError):
-            raise NotResolved(error.cause.type or "REJECTED", error.cause.message) from error
+        if isinstance(cause := error.cause, ApplicationError):
+            raise Declined(cause.type or "REJECTED", cause.message, *map(str, cause.details)) from error
         raise
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise NotResolved("NOT_OPEN", "the order's run is closed") from error
+            raise Declined("NOT_OPEN", "the order has no open run") from error
         raise
     return answer

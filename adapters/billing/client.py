@@ -52,10 +52,11 @@ class BillingClient:
         asked = Bill(order=order, actual=actual)
         return self._remote.call(PURCHASE, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.ACTIVE))
 
-    def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
+    def void_initiated(self, *, key: str, asset: str, undoes: str | None = None) -> Billed | Refused | None:
         """Take back an initiated service, instance and products together (5.4)."""
+        asked = Void(asset=asset, undoes=undoes)
         return self._remote.call(
-            VOID_INITIATED, key=key, asked=Void(asset=asset), fits=lambda x: _fits(x, key, InstanceState.VOIDED)
+            VOID_INITIATED, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.VOIDED)
         )
 
     def query(self, *, key: str) -> Billed | Account | Refused | None:

@@ -89,13 +89,17 @@ class EmbeddedBilling:
             effect=lambda connection, at: effects.purchase(connection, key, papers, order, at, actual),
         )
 
-    def void_initiated(self, *, key: str, asset: str) -> Billed | Refused | None:
-        """Take back an initiated service, instance and products together (5.4); ``WRONG_STATE`` once it is active."""
+    def void_initiated(self, *, key: str, asset: str, undoes: str | None = None) -> Billed | Refused | None:
+        """Take back an initiated service, instance and products together (5.4); ``WRONG_STATE`` once it is active.
+
+        The call under the key ``undoes`` is refused should it arrive later.
+        """
         return self.ledger.call(
             VOID_INITIATED,
             key=key,
-            asked=Void(asset=asset),
+            asked=Void(asset=asset, undoes=undoes),
             effect=lambda connection, at: effects.void(connection, key, asset, at),
+            undoes=undoes,
         )
 
     def query(self, *, key: str) -> Billed | Account | Refused | None:

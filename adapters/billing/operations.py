@@ -26,9 +26,10 @@ class Bill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Void:
-    """Take back what was initiated for an asset."""
+    """Take back what was initiated for an asset, and have no effect of the call under ``undoes`` for it any more."""
 
     asset: str
+    undoes: str | None = None
 
 
 SYNC_CUSTOMER: Operation[Account, Account | Refused] = Operation(

@@ -33,7 +33,7 @@ def create_app(billing: EmbeddedBilling) -> FastAPI:
             Change(INITIATE, lambda key, x: billing.initiate(key=key, orders=x.orders)),
             Change(FULFILL, lambda key, x: billing.fulfill(key=key, order=x.order, actual=x.actual)),
             Change(PURCHASE, lambda key, x: billing.purchase(key=key, order=x.order, actual=x.actual)),
-            Change(VOID_INITIATED, lambda key, x: billing.void_initiated(key=key, asset=x.asset)),
+            Change(VOID_INITIATED, lambda key, x: billing.void_initiated(key=key, asset=x.asset, undoes=x.undoes)),
         ),
     )
 

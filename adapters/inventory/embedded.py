@@ -69,12 +69,16 @@ class EmbeddedInventory:
         )
 
     def release(self, *, key: str, reservation: str) -> Reservation | Refused | None:
-        """Give back what is held; ``None`` when nothing was ever held, ``COMMITTED`` when goods are gone (F23)."""
+        """Give back what is held; ``None`` when nothing was ever held, ``COMMITTED`` when goods are gone (F23).
+
+        A reservation under that key that arrives later is refused.
+        """
         return self.ledger.call(
             RELEASE,
             key=key,
             asked=Settle(reservation=reservation),
             effect=lambda connection, at: _release(connection, reservation, at),
+            undoes=reservation,
         )
 
     def query(self, *, key: str) -> Reservation | Delivery | Refused | None:

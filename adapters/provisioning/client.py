@@ -23,9 +23,9 @@ class ProvisioningClient:
             ACTIVATE, key=key, asked=service, fits=lambda x: _fits(x, key, service.service, ServiceState.ACTIVE)
         )
 
-    def deactivate(self, *, key: str, service: str) -> Activation | Refused | None:
+    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Refused | None:
         """Take a service down."""
-        asked = Deactivate(service=service)
+        asked = Deactivate(service=service, undoes=undoes)
         return self._remote.call(
             DEACTIVATE, key=key, asked=asked, fits=lambda x: _fits(x, key, service, ServiceState.INACTIVE)
         )

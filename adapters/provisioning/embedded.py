@@ -34,13 +34,17 @@ class EmbeddedProvisioning:
         except NotReady as answer:
             return Working(key=key, again_in_s=answer.again_in_s)
 
-    def deactivate(self, *, key: str, service: str) -> Activation | Refused | None:
-        """Take a service down, with the instant it went down; ``None`` when the network never had it."""
+    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Refused | None:
+        """Take a service down, with the instant it went down; ``None`` when the network never had it.
+
+        The activation under the key ``undoes`` is refused should it arrive later.
+        """
         return self.ledger.call(
             DEACTIVATE,
             key=key,
-            asked=Deactivate(service=service),
+            asked=Deactivate(service=service, undoes=undoes),
             effect=lambda connection, at: _deactivate(connection, key, service, at),
+            undoes=undoes,
         )
 
     def query(self, *, key: str) -> Activation | Refused | None:

@@ -9,9 +9,10 @@ from domain.provisioning import Activation, NetworkService, RunningService, Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deactivate:
-    """Take a service down."""
+    """Take a service down, and have no effect of the call under the key ``undoes`` any more."""
 
     service: str
+    undoes: str | None = None
 
 
 ACTIVATE: Operation[NetworkService, Activation | Working | Refused] = Operation(

@@ -18,7 +18,7 @@ def create_app(provisioning: EmbeddedProvisioning) -> FastAPI:
         "Provisioning",
         changes=(
             Change(ACTIVATE, lambda key, x: provisioning.activate(key=key, service=x)),
-            Change(DEACTIVATE, lambda key, x: provisioning.deactivate(key=key, service=x.service)),
+            Change(DEACTIVATE, lambda key, x: provisioning.deactivate(key=key, service=x.service, undoes=x.undoes)),
         ),
     )
 

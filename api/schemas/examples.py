@@ -206,6 +206,7 @@ FALLOUT = {
     "reason": None,
 }
 FALLOUTS = {"items": [FALLOUT], "next_cursor": None}
+CANCELLATION = {"order": ORDER_ID, "state": "pendingCancellation"}
 RESOLUTION = {"fallout": "1002-1", "order": ORDER_ID, "decision": "retry", "outcome": "retry of reserve:1"}
 RESOLUTIONS = {
     "items": [

@@ -345,3 +345,39 @@ def test_a_long_list_is_read_in_pages_in_ascending_order(neighbours: Neighbours,
     found = [x.service for x in every(page) if x.service.startswith(name)]
     assert found == sorted(services)
     assert len(asked) > 3
+
+
+@dataclass(frozen=True)
+class Undone:
+    """An undo, and what it takes back, which arrives only afterwards."""
+
+    undo: Ask
+    late: Ask
+
+
+UNDONE = {
+    "release": Undone(
+        lambda n, _, key: n.inventory.release(key=f"{key}:undo", reservation=key),
+        lambda n, name, key: n.inventory.reserve(key=key, order=name, demands=_demands(name)),
+    ),
+    "deactivate": Undone(
+        lambda n, name, key: n.provisioning.deactivate(key=f"{key}:undo", service=name, undoes=key),
+        lambda n, name, key: n.provisioning.activate(key=key, service=_service(name)),
+    ),
+    "void_initiated": Undone(
+        lambda n, name, key: n.billing.void_initiated(key=f"{key}:undo", asset=name, undoes=key),
+        lambda n, name, key: n.billing.initiate(key=key, orders=[_order(name)]),
+    ),
+}
+
+
+@pytest.mark.parametrize("undone", UNDONE.values(), ids=UNDONE)
+def test_what_arrives_after_it_was_taken_back_is_refused(neighbours: Neighbours, name: str, undone: Undone):
+    _stocked(neighbours, name)
+    assert undone.undo(neighbours, name, name) is None
+
+    late = undone.late(neighbours, name, name)
+
+    assert isinstance(late, Refused)
+    assert late.code == "TAKEN_BACK"
+    assert undone.late(neighbours, name, name) == late, "twice is once"

@@ -31,8 +31,11 @@ GOOD: dict[str, dict[str, Any]] = {
         "reason": "A reason",
         "actor": "me",
     },
-}
-"""Each writing route with a body it takes (the fallout does not exist)."""
+    "/v1/orders/00000000-0000-0000-0000-000000000000/cancellation": {
+        "reason": "A reason", "actor": "me", "force": False,
+    },
+}  # fmt: skip
+"""Each writing route with a body it takes (neither fallout nor order exists)."""
 
 TEXTS = ("SQL", "a template", "a path", "digits in a string")
 FREE_TEXT = ("external_id", "reason", "name", "actor", "service_id", "code")

@@ -13,7 +13,7 @@ from tests.builders import line, order
 from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import search_attributes
-from workflows.start import NotResolved
+from workflows.start import Declined
 
 
 def refuse_once() -> Switch:
@@ -187,7 +187,7 @@ async def test_a_decision_that_makes_no_sense_is_refused_and_changes_nothing(
     handle = await shop.start(order(INTERNET))
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
     given = {"fallout": fallout["id"], "decision": "retry", "actor": "ann", "reason": "test"} | change
-    with pytest.raises(NotResolved) as refused:
+    with pytest.raises(Declined) as refused:
         await shop.resolve(str(fallout["order_id"]), Resolution(**given))
     assert refused.value.code == code
     await shop.decide(fallout, "retry")
@@ -259,7 +259,7 @@ async def test_a_bundle_is_not_given_up_while_its_goods_are_on_their_way(shop: S
     shop.inventory.switches.set("deliver", Switch(mode=Mode.DELAY, ms=1_500))
     handle = await shop.start(order(line("WIRELESS", line("RATE"), line("PHONE"))))
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
-    with pytest.raises(NotResolved) as refused:
+    with pytest.raises(Declined) as refused:
         await shop.decide(fallout, "abort")
     assert refused.value.code == "NOT_ALLOWED"
     await shop.decide(fallout, "retry")

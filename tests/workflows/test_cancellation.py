@@ -1,0 +1,278 @@
+"""An order under way is cancelled, or truly cannot be any more."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from temporalio.client import Client
+
+from adapters.switches import Mode, Switch
+from domain.order import Order
+from domain.progress import Cancellation
+from tests.boundaries import Boundaries, Boundary
+from tests.builders import line, order
+from tests.conftest import Database
+from tests.shop import Shop, hasty, open_shop
+from tests.workflows.catalog import INTERNET, WIRELESS, furnish
+from workflows.start import Declined
+
+GOODS = line("WIRELESS", line("RATE"), line("PHONE"))
+UNHURRIED = hasty(first_s=20, attempt_s=20, give_up_s=100)
+"""Many orders share few threads here: nobody gives up because of that."""
+ORDERS: dict[str, Order] = {
+    "a bundle in two phases, with a nested service": order(WIRELESS),
+    "a simple service bundle": order(INTERNET),
+    "goods beside a service": order(GOODS),
+    "two services": order(WIRELESS, INTERNET),
+}
+
+
+def nothing_is_left(shop: Shop, order_id: str) -> None:
+    """Whatever was done for the order is taken back, in all three ledgers."""
+    held = "SELECT count(*) FROM inventory.reservations WHERE order_id = :o AND state <> 'released'"
+    assert shop.one(held, o=order_id) == 0
+    lines = shop.rows("SELECT asset FROM orderloom.order_lines WHERE order_id = :o", o=order_id)
+    assets = [str(x["asset"]) for x in lines]
+    for question in (
+        "SELECT count(*) FROM inventory.numbers WHERE reservation LIKE :o || '%'",
+        "SELECT count(*) FROM orderloom.assets WHERE created_by_order = CAST(:o AS uuid)",
+    ):
+        assert shop.one(question, o=order_id) == 0
+    for question in (
+        "SELECT count(*) FROM billing.service_instances WHERE asset = ANY(:a) AND status <> 'voided'",
+        "SELECT count(*) FROM billing.purchases WHERE asset = ANY(:a) AND status <> 'voided'",
+        "SELECT count(*) FROM billing.charges c JOIN billing.purchases p ON p.id = c.purchase WHERE p.asset = ANY(:a)",
+        "SELECT count(*) FROM provisioning.services WHERE service = ANY(:a) AND until IS NULL",
+    ):
+        assert shop.one(question, a=assets) == 0, question
+
+
+async def side_by_side(questions: Iterable[Awaitable[tuple[str, str]]]) -> Sequence[tuple[str, str]]:
+    """The answers to all, a few asked at a time."""
+    few = asyncio.Semaphore(5)
+
+    async def one(question: Awaitable[tuple[str, str]]) -> tuple[str, str]:
+        async with few:
+            return await question
+
+    return await asyncio.gather(*map(one, questions))
+
+
+@dataclass
+class Watched:
+    """A house in which something can happen at any boundary."""
+
+    shop: Shop
+    boundaries: Boundaries
+
+    async def golden(self, wanted: Order) -> Sequence[Boundary]:
+        """The boundaries that the order passes when nobody disturbs it."""
+        order_id = await self.shop.fulfil(wanted)
+        return tuple(self.boundaries.passed[order_id])
+
+    async def cancelled_at(self, wanted: Order, boundary: Boundary) -> tuple[str, str]:
+        """Start the order and ask to cancel it at that boundary: the order's id, and the answer."""
+        loop = asyncio.get_running_loop()
+        stored = self.shop.submit(wanted)
+        asked: list[Future[str]] = []
+
+        def ask() -> None:
+            asked.append(answer := asyncio.run_coroutine_threadsafe(self._answer(stored.id), loop))
+            wait([answer], timeout=0.3)  # a run that is between two steps answers at once, another one later
+
+        self.boundaries.at(stored.id, boundary, ask)
+        handle = await self.shop.run(stored, patience=UNHURRIED)
+        await handle.result()
+        assert asked, f"the order never passed {boundary}"
+        return stored.id, await asyncio.wrap_future(asked[0])
+
+    async def _answer(self, order_id: str) -> str:
+        try:
+            return await self.shop.cancel(order_id)
+        except Declined as refusal:
+            return " ".join((refusal.code, *refusal.details))
+
+
+@pytest.fixture(params=[False, True], ids=["quick", "stumbling"])
+async def watched(
+    request: pytest.FixtureRequest, database: Database, temporal_client: Client
+) -> AsyncIterator[Watched]:
+    boundaries = Boundaries()
+    async with open_shop(database.app_url, temporal_client, around=boundaries.around) as shop:
+        furnish(shop)
+        shop.receive("PHONE", 500)
+        shop.numbers("MSISDN", *(f"+1-555-2{n:03}" for n in range(200)))
+        await shop.fulfil(order(INTERNET))  # billing knows the account from now on
+        boundaries.stumbling = request.param
+        yield Watched(shop, boundaries)
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched, kind: str) -> None:
+    shop, wanted = watched.shop, ORDERS[kind]
+    points = await watched.golden(wanted)
+
+    answers = await side_by_side(watched.cancelled_at(wanted, x) for x in points)
+
+    for point, (order_id, answer) in zip(points, answers, strict=True):
+        state = shop.state(order_id)
+        if answer == "pendingCancellation":
+            assert state == "cancelled", (str(point), answer)
+            assert set(shop.line_states(order_id).values()) == {"cancelled"}
+            nothing_is_left(shop, order_id)
+        else:
+            assert answer.split()[0] in ("NO_RETURN", "NOT_OPEN"), (str(point), answer)
+            assert state == "completed", (str(point), answer)
+    said = {answer.split()[0] for _, answer in answers}
+    assert not watched.boundaries.stumbling or {"pendingCancellation", "NO_RETURN"} <= said, "both must have happened"
+
+
+@pytest.mark.req("W5")
+async def test_a_held_order_is_cancelled_and_its_fallout_closed(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
+    handle = await shop.start(order(WIRELESS))
+    order_id = handle.id.removeprefix("order-")
+    await shop.fallout(order_id)
+
+    assert await shop.cancel(order_id) == "pendingCancellation"
+
+    await handle.result()
+    assert shop.state(order_id) == "cancelled"
+    nothing_is_left(shop, order_id)
+    (fallout,) = shop.rows("SELECT state, decision, reason FROM orderloom.fallouts")
+    assert fallout == {"state": "closed", "decision": "abort", "reason": "the order is cancelled"}
+    (audited,) = shop.rows("SELECT actor, decision, reason FROM orderloom.audit WHERE action = 'order.cancel'")
+    assert audited == {"actor": "ann", "decision": "accepted", "reason": "changed their mind"}
+
+
+async def test_an_order_waiting_for_its_start_is_cancelled_at_once(shop: Shop) -> None:
+    handle = await shop.start(order(INTERNET, requested_start=shop.now() + timedelta(days=30)))
+    order_id = handle.id.removeprefix("order-")
+    await shop.until(lambda: shop.state(order_id) == "pending")
+
+    await shop.cancel(order_id)
+
+    await asyncio.wait_for(handle.result(), timeout=10)
+    assert (shop.state(order_id), shop.steps(order_id)) == ("cancelled", {})
+    assert set(shop.line_states(order_id).values()) == {"cancelled"}
+
+
+async def test_a_refusal_names_line_and_step_and_the_order_goes_on(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.SLOW, ms=1500, remaining=1))
+    handle = await shop.start(order(INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    await shop.until(lambda: shop.rows("SELECT FROM provisioning.calls WHERE key LIKE :o || '%'", o=order_id) != [])
+
+    with pytest.raises(Declined) as refused:
+        await shop.cancel(order_id)
+
+    assert (refused.value.code, refused.value.details) == ("NO_RETURN", ("1", "provision:1"))
+    assert "wanted to cancel: refused, provision:1 is past the point of no return" in await shop.details(handle)
+    await handle.result()
+    assert shop.state(order_id) == "completed"
+    events = [
+        x["type"]
+        for x in shop.rows("SELECT type FROM orderloom.order_events WHERE order_id = :o ORDER BY seq", o=order_id)
+    ]
+    asked = events.index("assessingCancellation")
+    assert events[asked + 1] == "inProgress"
+
+
+async def test_force_takes_down_what_runs_and_is_not_billed_yet(shop: Shop) -> None:
+    shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, code="ACCOUNT_UNKNOWN"))
+    handle = await shop.start(order(INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    await shop.fallout(order_id)
+    with pytest.raises(Declined):
+        await shop.cancel(order_id)
+
+    assert await shop.cancel(order_id, force=True) == "pendingCancellation"
+
+    await handle.result()
+    assert shop.state(order_id) == "cancelled"
+    nothing_is_left(shop, order_id)
+    forced = shop.one("SELECT body FROM orderloom.audit WHERE action = 'order.cancel' AND decision = 'accepted'")
+    assert forced == {"force": True}
+
+
+async def test_force_does_not_take_back_what_a_customer_has_in_hands(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    handle = await shop.start(order(GOODS))
+    order_id = handle.id.removeprefix("order-")
+    await shop.fallout(order_id)
+    await shop.until(lambda: shop.steps(order_id)["deliver:1.2"] == "done")
+    with pytest.raises(Declined) as refused:
+        await shop.cancel(order_id, force=True)
+    assert refused.value.details == ("1.2", "deliver:1.2")
+    shop.provisioning.switches.clear()
+    await shop.decide(await shop.fallout(order_id), "retry")
+    await handle.result()
+
+
+async def test_a_neighbour_that_is_away_is_not_waited_for_once_the_order_is_cancelled(shop: Shop) -> None:
+    shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(WIRELESS), patience=hasty(give_up_s=1000, pause_s=100, longest_pause_s=100))
+    order_id = handle.id.removeprefix("order-")
+    await shop.until(lambda: shop.rows("SELECT FROM billing.attempts WHERE key LIKE :o || '%'", o=order_id) != [])
+
+    await shop.cancel(order_id)
+
+    await asyncio.wait_for(handle.result(), timeout=15)
+    assert shop.state(order_id) == "cancelled"
+    nothing_is_left(shop, order_id)
+
+
+async def test_temporals_own_cancellation_is_a_wish_like_any_other(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
+    handle = await shop.start(order(WIRELESS))
+    order_id = handle.id.removeprefix("order-")
+    await shop.fallout(order_id)
+
+    await handle.cancel()
+
+    await asyncio.wait_for(handle.result(), timeout=15)
+    assert shop.state(order_id) == "cancelled"
+    nothing_is_left(shop, order_id)
+
+
+async def test_temporals_own_cancellation_past_the_point_of_no_return_stops_nothing(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.SLOW, ms=1000, remaining=1))
+    handle = await shop.start(order(INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    await shop.until(lambda: shop.rows("SELECT FROM provisioning.calls WHERE key LIKE :o || '%'", o=order_id) != [])
+
+    await handle.cancel()
+
+    assert (await handle.result()).state == "completed"
+    assert shop.state(order_id) == "completed"
+
+
+async def test_many_orders_are_cancelled_by_signal(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    handles = [await shop.start(order(INTERNET)) for _ in range(3)]
+    for handle in handles:
+        await shop.fallout(handle.id.removeprefix("order-"))
+        await handle.signal("cancel", Cancellation(actor="ann", reason="batch"))
+    for handle in handles:
+        await handle.result()
+        assert shop.state(handle.id.removeprefix("order-")) == "cancelled"
+
+
+async def test_one_of_two_bundles_had_failed_when_the_order_is_cancelled(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    handle = await shop.start(order(WIRELESS, INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    await shop.until(lambda: len(shop.rows("SELECT FROM orderloom.fallouts WHERE state = 'open'")) == 2)
+    (first, _) = shop.rows("SELECT * FROM orderloom.fallouts ORDER BY step")
+    await shop.decide(first, "abort")
+    await shop.until(lambda: "failed" in shop.line_states(order_id).values())
+
+    await shop.cancel(order_id)
+
+    await handle.result()
+    assert shop.state(order_id) == "cancelled"
+    assert set(shop.line_states(order_id).values()) == {"failed", "cancelled"}
+    nothing_is_left(shop, order_id)
