@@ -57,8 +57,15 @@ class Records(Journal, Protocol):
         """What is known of the accounts, profiles and assets the order mentions."""
         ...
 
-    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> None:
-        """Store the plan and begin: order and lines are in progress, context lines completed. Twice is once."""
+    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> bool:
+        """Store the plan and begin: order and lines are in progress, context lines completed.
+
+        Twice is once: whether there was no plan yet.
+        """
+        ...
+
+    def synchronizations(self, order: str) -> frozenset[str]:
+        """The accounts that billing is told of by the stored plan."""
         ...
 
     def transition(self, order: str, state: State, *, reason: str | None) -> None:
@@ -117,13 +124,18 @@ class RecordActivities:
 
     @activity.defn
     def decompose(self, ref: OrderRef) -> Decomposition:
-        """Decompose the order, store its plan and begin (W2, B34)."""
+        """Decompose the order, store its plan and begin (W2, B34).
+
+        A plan that an earlier attempt has stored stays: billing may have been told of an account meanwhile.
+        """
         in_flight = self.records.load(ref)
         order = in_flight.order
         unsynced = self.records.facts(in_flight).unsynced_accounts
         plan = decompose(order, in_flight.catalog, unsynced_accounts=unsynced)
         context = [x.id for x in order.lines if x.action is Action.NONE]
-        self.records.planned(ref.order, plan.items, context=context)
+        if not self.records.planned(ref.order, plan.items, context=context):
+            synchronized = self.records.synchronizations(ref.order)
+            plan = decompose(order, in_flight.catalog, unsynced_accounts=synchronized)
         return Decomposition(
             items=tuple(replace(item, lines=()) for item in plan.items),
             lines=tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES]),

@@ -341,14 +341,25 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             return _line_states(connection, order)
 
-    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> None:
-        """Store the plan and begin: order and lines are in progress, context lines completed."""
+    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> bool:
+        """Store the plan and begin: order and lines are in progress, context lines completed; whether it was new."""
         rows = [
             {**asdict(x), "id": x.id, "position": i, "system": x.function.system, "no_return": x.no_return}
             for i, x in enumerate(items)
         ]
         body = json.dumps({"steps": [x.id for x in items]})
-        self._change(_PLANNED, order, state=State.IN_PROGRESS, items=json.dumps(rows), context=list(context), body=body)
+        return self._change(
+            _PLANNED, order, state=State.IN_PROGRESS, items=json.dumps(rows), context=list(context), body=body
+        )
+
+    def synchronizations(self, order: str) -> frozenset[str]:
+        """The accounts that billing is told of by the stored plan."""
+        stored = text("""
+            SELECT subject FROM orderloom.plan_items
+             WHERE order_id = CAST(:order AS uuid) AND function = 'sync_customer'
+        """)
+        with autocommit(self.engine) as connection:
+            return frozenset(connection.execute(stored, {"order": order}).scalars())
 
     def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
         """Write down, before it happens, that steps are sent past which there is no return."""

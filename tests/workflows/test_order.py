@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from activities.records import RecordActivities
 from domain.order import Action
+from domain.progress import OrderRef
 from domain.propagation import PropagatedFields
+from models.records import PostgresRecords
 from tests.builders import line, order
 from tests.conftest import Database
 from tests.shop import Shop, activity_names, open_shop
@@ -108,3 +111,13 @@ async def test_the_history_says_which_version_worked_on_the_order(shop: Shop) ->
     ]
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert {(x.worker_deployment_name, x.worker_version.build_id) for x in ended} == {("orderloom", project["version"])}
+
+
+async def test_a_plan_stays_what_it_was_when_the_worker_that_stored_it_died(shop: Shop) -> None:
+    ref, records = OrderRef(order=shop.submit(order(WIRELESS)).id), PostgresRecords(shop.engine)
+    activities = RecordActivities(records, shop.clock)
+    first = activities.decompose(ref)
+    records.synchronized("ACME-BA", at=shop.now())
+
+    assert activities.decompose(ref) == first
+    assert [x.id for x in first.items] == list(shop.steps(ref.order))
