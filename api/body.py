@@ -19,18 +19,32 @@ ARRIVES_WITHIN_S = 10.0
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON body is read by :func:`parse`; give it to the ``APIRouter`` as ``route_class``."""
+    """A route whose JSON body is read by :func:`parse`; give it to the ``APIRouter`` as ``route_class``.
+
+    One that takes no body refuses any, except where bodies mean nothing (``GET``).
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler, on a request that reads strictly."""
         handle = super().get_route_handler()
         if self.body_field is None:
-            return handle
+            return handle if self.methods == {"GET"} else _without_body(handle)
 
         async def strict(request: Request) -> Response:
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strict
+
+
+def _without_body(
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def bare(request: Request) -> Response:
+        if await read_within_bounds(request):
+            raise Problem(400, "No body expected", "This operation takes no body: send none.")
+        return await handle(request)
+
+    return bare
 
 
 class _StrictRequest(Request):

@@ -181,13 +181,13 @@ def events(code: Code, house: TheHouse) -> Response:
     summary="Synchronize with billing",
     responses={
         202: {"model": SyncAnswer, **answers.documented("The run has been started.", examples.SYNC)},
-        **errors.documented(422),
+        **errors.documented(*errors.NO_BODY_ERRORS),
     },
 )
 async def sync(house: TheHouse, idempotency_key: GivenKey) -> Response:
     """Start a run that asks billing for its products and publishes them as a new version (B18, B32, B62).
 
-    The same key is the same run.
+    Takes no body. The same key is the same run.
     """
     request = uuid5(NAMESPACE_OID, idempotency_key) if idempotency_key else uuid4()
     try:

@@ -89,7 +89,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _MEANING = {
-    400: "The body is not acceptable JSON.",
+    400: "The body is not acceptable JSON, or there is one where none is taken.",
     403: "It may not be done this way.",
     404: "There is no such thing.",
     408: "The body took too long to arrive.",
@@ -104,6 +104,9 @@ _MEANING = {
 
 BODY_ERRORS = (400, 408, 413, 415, 422)
 """What any operation with a body can answer."""
+
+NO_BODY_ERRORS = (400, 408, 413, 422)
+"""What an operation that changes something and takes no body can answer."""
 
 
 def install(app: FastAPI) -> None:

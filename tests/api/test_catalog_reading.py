@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from domain.catalog_sync import BillingProduct, SyncOutcome
 from models import catalogs
@@ -135,6 +137,16 @@ async def test_the_same_key_is_the_same_synchronization(api: Served):
     headers = {"Idempotency-Key": "once"}
     runs = [(await api.http.post("/v1/catalog/sync", headers=headers)).json() for _ in range(2)]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"null", b'{"products": []}', b"\xff", b" "])
+async def test_a_body_is_refused_where_none_is_taken_and_nothing_begins(unchanged: Served, body: bytes):
+    headers = {"Content-Type": "application/json", "Idempotency-Key": f"body-{body.hex()}"}
+    answer = await unchanged.http.post("/v1/catalog/sync", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["title"]) == (400, "No body expected")
+    run = f"catalog-sync-{uuid5(NAMESPACE_OID, headers['Idempotency-Key'])}"
+    with pytest.raises(RPCError, match="not found"):
+        await unchanged.shop.client.get_workflow_handle(run).describe()
 
 
 # The examples
