@@ -38,6 +38,13 @@ class WorkflowSandbox(StrEnum):
     OFF = "off"
 
 
+class Schedules(StrEnum):
+    """Whether workers see to it that what recurs is scheduled."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class Settings(BaseSettings):
     """Every setting of the system; the variable of a field is `ORDERLOOM_` and its name in capitals."""
 
@@ -85,6 +92,15 @@ class Settings(BaseSettings):
     fallout_due_hours: tuple[Hours, Hours, Hours, Hours, Hours] = (1, 4, 24, 72, 168)
     """After how many hours a fallout of priority 1, 2, 3, 4 and 5 is due; past that it is escalated."""
 
+    schedules: Schedules = Schedules.ON
+    """`off`: workers leave the schedules as they are; `on`: they make and update them when they start."""
+
+    reconcile_every_s: int = Field(default=3_600, ge=10)
+    """How often the network is compared with billing; `orderloom up` sets 50, so that a difference is seen in 60."""
+
+    reconcile_grace_s: int = Field(default=300, ge=0)
+    """How long ago what an order did may still be under way, and is no difference; `orderloom up` sets 5."""
+
     workflow_sandbox: WorkflowSandbox = WorkflowSandbox.OFF
     """`off`: 12 ms of CPU less for each order. The guard is for whoever changes workflows: every test works in it."""
 
@@ -93,6 +109,13 @@ class Settings(BaseSettings):
 
     worker_cached_workflows: int = Field(default=5_000, ge=1)
     """How many open runs a worker keeps in memory (about 50 kB each); keep it above those in flight."""
+
+    @property
+    def recurring(self) -> dict[str, timedelta]:
+        """How often what recurs is started, by its name; nothing when the schedules are not ours to keep."""
+        if self.schedules is Schedules.OFF:
+            return {}
+        return {"reconciliation": timedelta(seconds=self.reconcile_every_s)}
 
     @property
     def due_times(self) -> dict[int, timedelta]:

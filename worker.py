@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+import structlog
 from sqlalchemy import Engine
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -19,6 +21,7 @@ from activities.catalog import CatalogActivities
 from activities.inventory import InventoryActivities
 from activities.neighbours import Billing, Inventory, Provisioning
 from activities.provisioning import ProvisioningActivities
+from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
@@ -30,15 +33,23 @@ from domain.fallout import DUE, DueTimes
 from domain.propagation import STATE_ONLY, PropagatedFields
 from models.catalogs import PostgresCatalogs
 from models.database import connect
+from models.reconciliations import PostgresReconciliations
 from models.records import PostgresRecords
+from models.work_list import PostgresWorkList
 from settings import Neighbours, Settings, WorkflowSandbox
+from workflows import schedules
 from workflows.catalog_sync import CatalogSync
 from workflows.order import OrderWorkflow
 from workflows.payloads import DATA_CONVERTER
+from workflows.reconciliation import Reconciliation
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync)
+log = structlog.get_logger()
+
+WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync, Reconciliation)
 GRACE = timedelta(seconds=10)
 """How long running activities may finish when the worker is asked to stop."""
+IN_FLIGHT = timedelta(minutes=5)
+"""How long ago what an order did may still be under way, and is no difference between the network and billing."""
 
 BUILD = WorkerDeploymentConfig(
     WorkerDeploymentVersion(deployment_name="orderloom", build_id="0.1.0"), use_worker_versioning=False
@@ -57,6 +68,7 @@ PASSED_THROUGH = (
     "workflows.messages",
     "workflows.payloads",
     "workflows.progress",
+    "workflows.requests",
     "workflows.search_attributes",
     "workflows.sending",
     "workflows.under_way",
@@ -108,6 +120,7 @@ async def _run(settings: Settings) -> None:
                 neighbours(settings, engine),
                 propagated=PropagatedFields(settings.propagated_fields),
                 due=settings.due_times,
+                grace=timedelta(seconds=settings.reconcile_grace_s),
             ),
             threads=settings.worker_threads,
             executor=threads,
@@ -115,7 +128,16 @@ async def _run(settings: Settings) -> None:
             runner=runner(settings.workflow_sandbox),
         )
         async with worker:
+            await _keep_schedules(client, settings)
             await stop.wait()
+
+
+async def _keep_schedules(client: Client, settings: Settings) -> None:
+    """A worker that may not keep the schedules carries orders out all the same."""
+    try:
+        await schedules.keep(client, task_queue=settings.task_queue, every=settings.recurring)
+    except RPCError as error:
+        log.warning("the schedules could not be kept", error=repr(error))
 
 
 def neighbours(settings: Settings, engine: Engine) -> Joined[Inventory, Provisioning, Billing]:
@@ -144,6 +166,7 @@ def activities(
     clock: Clock = now,
     propagated: PropagatedFields = STATE_ONLY,
     due: DueTimes = DUE,
+    grace: timedelta = IN_FLIGHT,
 ) -> Sequence[Callable[..., Any]]:
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
@@ -152,8 +175,10 @@ def activities(
     billing = BillingActivities(joined.billing, records, records, clock)
     own = RecordActivities(records, clock, propagated, due)
     catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), clock)
+    reconciliations = PostgresReconciliations(engine, PostgresWorkList(engine, due))
+    compared = ReconciliationActivities(joined.provisioning, joined.billing, reconciliations, clock, grace)
 
-    found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog) for name in dir(x)]
+    found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog, compared) for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 
 

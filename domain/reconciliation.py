@@ -16,6 +16,7 @@ from itertools import groupby
 from domain.billing import BilledService, InstanceState
 from domain.catalog import BillingType
 from domain.decomposition import Decomposed
+from domain.fallout import FalloutType, Finding
 from domain.money import Money
 from domain.order import OrderLine
 from domain.provisioning import RunningService
@@ -107,6 +108,23 @@ class Difference:
     order: str | None = None
     leakage: Money | None = None
 
+    @property
+    def subject(self) -> str:
+        """What its fallout is about: one is open for the same difference at most."""
+        return ":".join((self.of_class, self.service, *([self.value] if self.value else [])))
+
+    def finding(self) -> Finding:
+        """What a person is told of it (F07)."""
+        leaks = f" About {self.leakage} {self.leakage.currency} was not billed so far." if self.leakage else ""
+        return Finding(
+            subject=self.subject,
+            type=FalloutType.RECONCILIATION,
+            code=self.of_class,
+            message=f"{self.product or 'Service'} {self.service}: {self.message}{leaks}",
+            order=self.order,
+            account=self.account,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
@@ -184,6 +202,32 @@ class Comparison:
     def is_complete(self) -> bool:
         """Whether every difference is listed."""
         return len(self.differences) == sum(self.by_class.values())
+
+
+TOO_MANY = "reconciliation:too_many"
+"""The subject of the one fallout that says that not all differences are listed."""
+
+
+def too_many(comparison: Comparison) -> Finding:
+    """What a person is told when there are more differences than are listed: then look at the neighbours first."""
+    found = ", ".join(f"{number} {of_class}" for of_class, number in sorted(comparison.by_class.items()))
+    message = (
+        f"There are more differences than the {LISTED} that are listed: {found}. Does a neighbour list too little?"
+    )
+    return Finding(subject=TOO_MANY, type=FalloutType.RECONCILIATION, code="TOO_MANY", message=message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What a comparison came to, and how many fallouts it opened and closed; nothing if a later one was faster."""
+
+    as_of: datetime
+    active: int
+    billed: int
+    by_class: Mapping[DifferenceClass, int]
+    opened: int = 0
+    closed: int = 0
+    overtaken: bool = False
 
 
 def beside(

@@ -26,6 +26,7 @@ from domain.asset import AssetStatus
 from domain.fallout import FIRST, LAST, SETTLED_FALLOUTS, FalloutState, FalloutType
 from domain.order import State
 from domain.plan import StepState
+from domain.reconciliation import DifferenceClass
 
 metadata = MetaData(
     schema="orderloom",
@@ -257,6 +258,58 @@ cross_references = Table(
     Column("valid_to", DateTime(timezone=True)),
     CheckConstraint("kind IN ('service_instance', 'purchased_product', 'discount')", name="kind"),
     UniqueConstraint("kind", "billing_id"),
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    _now("finished_at"),
+    Column("active", Integer, nullable=False),
+    Column("billed", Integer, nullable=False),
+    Column("by_class", JSONB, nullable=False),
+    Column("leakage", JSONB, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Index(None, "as_of"),
+)
+
+reconciliation_totals = Table(
+    "reconciliation_totals",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("billing_service_type", Text, primary_key=True),
+    Column("active", Integer, nullable=False),
+    Column("billed", Integer, nullable=False),
+)
+
+differences = Table(
+    "differences",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("class", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("product", Text),
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id")),
+    Column("message", Text, nullable=False),
+    Column("leakage_minor", BigInteger),
+    Column("currency", Text),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+    Column("gone_at", DateTime(timezone=True)),
+    Column("accepted_at", DateTime(timezone=True)),
+    Column("accepted_by", Text),
+    Column("accepted_reason", Text),
+    _one_of("class", DifferenceClass),
+    CheckConstraint("(leakage_minor IS NULL) = (currency IS NULL)", name="leakage"),
+    CheckConstraint(
+        "(accepted_at IS NULL) = (accepted_by IS NULL) AND (accepted_at IS NULL) = (accepted_reason IS NULL)",
+        name="accepted",
+    ),
+    Index(
+        "differences_one_standing", "class", "service", "value", unique=True, postgresql_where=text("gone_at IS NULL")
+    ),
 )
 
 idempotency_keys = Table(

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -30,11 +30,13 @@ from domain.inventory import DEFAULT_LOCATION
 from domain.order import Order
 from domain.progress import Cancellation, Resolution
 from domain.propagation import STATE_ONLY, PropagatedFields
+from domain.reconciliation import Reconciled
 from models import catalogs, submissions
 from models.database import connect
 from settings import WorkflowSandbox
 from workflows import search_attributes, start
 from workflows.messages import OrderEnd, OrderRun, Patience
+from workflows.reconciliation import start_reconciliation
 
 HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, give_up_s=2.0)
 """Patience for tests: everything that takes minutes in production takes a moment."""
@@ -173,6 +175,12 @@ class Shop:
             assert asyncio.get_running_loop().time() < deadline, "it did not become true"
             await asyncio.sleep(0.05)
 
+    async def reconcile(self) -> Reconciled:
+        """Compare network and billing now."""
+        run, _ = await start_reconciliation(self.client, request=str(uuid4()), task_queue=self.task_queue)
+        outcome: Reconciled = await self.client.get_workflow_handle(run, result_type=Reconciled).result()
+        return outcome
+
     def now(self) -> datetime:
         """The present instant."""
         return self.clock()
@@ -212,6 +220,7 @@ async def open_shop(
     cached_workflows: int = 100,
     propagated: PropagatedFields = STATE_ONLY,
     around: Callable[[Activities], Activities] = lambda activities: activities,
+    grace: timedelta = worker.IN_FLIGHT,
 ) -> AsyncIterator[Shop]:
     """A house on a database and a Temporal of the test's, with a worker of its own; sandboxed unless said otherwise.
 
@@ -236,7 +245,7 @@ async def open_shop(
             client,
             task_queue=task_queue,
             workflows=workflows,
-            activities=around(worker.activities(engine, joined, clock, propagated)),
+            activities=around(worker.activities(engine, joined, clock, propagated, grace=grace)),
             threads=THREADS,
             executor=threads,
             cached_workflows=cached_workflows,

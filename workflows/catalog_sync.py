@@ -4,15 +4,14 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain.catalog_sync import SyncOutcome
+    from workflows.requests import start_once
 
 ATTEMPT = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=1)
-RPC_TIMEOUT = timedelta(seconds=10)
 
 
 @workflow.defn(name="CatalogSync")
@@ -35,20 +34,13 @@ class CatalogSync:
 
 async def start_sync(client: Client, *, request: str, task_queue: str) -> tuple[str, str | None]:
     """Start the run of a request, or find the one that was started for it before: its ids, workflow first."""
-    workflow_id = f"catalog-sync-{request}"
-    try:
-        handle = await client.start_workflow(
-            "CatalogSync",
-            id=workflow_id,
-            task_queue=task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary="Catalog synchronization with the billing system",
-            rpc_timeout=RPC_TIMEOUT,
-        )
-    except WorkflowAlreadyStartedError as already:
-        return workflow_id, already.run_id
-    return workflow_id, handle.result_run_id
+    return await start_once(
+        client,
+        "CatalogSync",
+        workflow_id=f"catalog-sync-{request}",
+        task_queue=task_queue,
+        summary="Catalog synchronization with the billing system",
+    )
 
 
 def _details(outcome: SyncOutcome) -> str:
