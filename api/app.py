@@ -7,7 +7,20 @@ from contextlib import asynccontextmanager, suppress
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
-from api import accounts, assets, cancellation, catalog, docs, errors, events, fallouts, health, orders
+from api import (
+    accounts,
+    assets,
+    cancellation,
+    catalog,
+    docs,
+    errors,
+    events,
+    fallouts,
+    health,
+    orders,
+    reports,
+    schedules,
+)
 from api.envelope import Envelope
 from api.house import House
 from api.live import Live
@@ -22,7 +35,10 @@ Errors are `application/problem+json` (RFC 9457) with all violations at once. In
 with `limit`, `cursor` and `X-Total-Count`. `Idempotency-Key` on what creates: the same request, the same answer.
 """
 
-ROUTERS = tuple(x.router for x in (orders, cancellation, events, fallouts, catalog, accounts, assets, health, docs))
+ROUTERS = tuple(
+    x.router
+    for x in (orders, cancellation, events, fallouts, catalog, accounts, assets, reports, schedules, health, docs)
+)
 
 
 def create_app(house: House) -> FastAPI:

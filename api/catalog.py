@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from typing import Annotated
-from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from temporalio.service import RPCError
 
 from api import answers, catalog_changes, errors
-from api.answers import answer
 from api.catalog_view import (
     TheProductPage,
     catalog_answer,
@@ -22,6 +19,7 @@ from api.catalog_view import (
 from api.errors import Problem, not_found
 from api.house import House, TheHouse
 from api.idempotency import GivenKey
+from api.requests import requested
 from api.schemas import catalog_examples as examples
 from api.schemas.catalog import (
     AskedBillingType,
@@ -33,8 +31,8 @@ from api.schemas.catalog import (
     ProductEdit,
     ProductList,
     PublishedAnswer,
-    SyncAnswer,
 )
+from api.schemas.runs import RequestedAnswer
 from api.schemas.shape import Id
 from api.yaml_body import YamlToo
 from domain.catalog import Catalog, Origin, Product
@@ -180,7 +178,7 @@ def events(code: Code, house: TheHouse) -> Response:
     status_code=202,
     summary="Synchronize with billing",
     responses={
-        202: {"model": SyncAnswer, **answers.documented("The run has been started.", examples.SYNC)},
+        202: {"model": RequestedAnswer, **answers.documented("The run has been started.", examples.SYNC)},
         **errors.documented(*errors.NO_BODY_ERRORS),
     },
 )
@@ -189,14 +187,7 @@ async def sync(house: TheHouse, idempotency_key: GivenKey) -> Response:
 
     Takes no body. The same key is the same run.
     """
-    request = uuid5(NAMESPACE_OID, idempotency_key) if idempotency_key else uuid4()
-    try:
-        workflow_id, run_id = await start_sync(house.temporal, request=str(request), task_queue=house.task_queue)
-    except (RPCError, RuntimeError):  # a lazy client that cannot connect says RuntimeError
-        raise Problem(503, "Try again later", "Temporal does not answer.", headers={"Retry-After": "5"}) from None
-    link = house.run_url(workflow_id, run_id)
-    run = {"workflow_id": workflow_id, "run_id": run_id, "status": "started", "temporal_ui": link}
-    return answer({"run": run}, 202)
+    return await requested(house, idempotency_key, start_sync)
 
 
 def _found(house: House, code: str) -> tuple[Catalog, Product]:

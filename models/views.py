@@ -189,18 +189,18 @@ _ON_ORDER = text(f"""{_BELOW}
 
 def order(engine: Engine, order_id: str) -> Found | None:
     """An order with its document, its lines' states, its steps with billing's answers, and its open fallouts."""
-    return _first(engine, _ORDER, {"id": order_id})
+    return first(engine, _ORDER, {"id": order_id})
 
 
 def orders(engine: Engine, page: Page, *, state: str | None, account: str | None, product: str | None) -> Listed:
     """Orders, newest first."""
     filters = {"state": state, "account": account, "product": product}
-    return _listed(engine, _ORDERS, page, columns=_SUMMARY, order=Ordering("o.submitted_at", "o.id"), filters=filters)
+    return listed(engine, _ORDERS, page, columns=_SUMMARY, order=Ordering("o.submitted_at", "o.id"), filters=filters)
 
 
 def plan(engine: Engine, order_id: str) -> tuple[int, Sequence[Found]] | None:
     """An order's revision and the steps of its plan."""
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         revision = connection.execute(_REVISION, {"id": order_id}).scalar()
         if revision is None:
             return None
@@ -209,13 +209,13 @@ def plan(engine: Engine, order_id: str) -> tuple[int, Sequence[Found]] | None:
 
 def log_end(engine: Engine, order_id: str) -> tuple[int, str] | None:
     """The number of an order's last event, and its state then."""
-    row = _first(engine, _LOG_END, {"id": order_id})
+    row = first(engine, _LOG_END, {"id": order_id})
     return (row["last_seq"], row["state"]) if row else None
 
 
 def events(engine: Engine, order_id: str, *, after: int, limit: int) -> Sequence[Found]:
     """The order's events that follow number ``after``, in order."""
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return [x._asdict() for x in connection.execute(_EVENTS, {"id": order_id, "after": after, "limit": limit})]
 
 
@@ -224,13 +224,13 @@ def fallouts(engine: Engine, page: Page, selection: Selection, *, by_due_date: b
     lists = {name: x if x is None else [*x] for name, x in (("ids", selection.ids), ("states", selection.states))}
     filters = asdict(selection) | lists
     order = Ordering("f.due_at", "f.id", descending=False) if by_due_date else Ordering("f.opened_at", "f.id")
-    found = _listed(engine, _FALLOUTS, page, columns=_FALLOUT, order=order, filters=filters)
+    found = listed(engine, _FALLOUTS, page, columns=_FALLOUT, order=order, filters=filters)
     return replace(found, items=[_decidable(x) for x in found.items])
 
 
 def fallout(engine: Engine, fallout_id: str) -> Found | None:
     """One of them."""
-    found = _first(engine, _ONE_FALLOUT, {"id": fallout_id})
+    found = first(engine, _ONE_FALLOUT, {"id": fallout_id})
     return _decidable(found) if found else None
 
 
@@ -246,7 +246,7 @@ def _decidable(fallout: Found) -> Found:
 
 def account(engine: Engine, account_id: str) -> Found | None:
     """An account and the billing profiles it owns."""
-    return _first(engine, _ACCOUNT, {"id": account_id})
+    return first(engine, _ACCOUNT, {"id": account_id})
 
 
 def profile(engine: Engine, account_id: str, page: Page) -> Listed:
@@ -261,29 +261,29 @@ def billing_items(engine: Engine, account_id: str, page: Page) -> Listed:
 
 def asset_tree(engine: Engine, asset_id: str) -> Sequence[Found]:
     """An asset's whole bundle, each with its billing ids and the order lines about it; empty if there is none (A17)."""
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return [x._asdict() for x in connection.execute(_ASSET_TREE, {"id": asset_id})]
 
 
 def on_order(engine: Engine, account_id: str, *, limit: int) -> Sequence[Found]:
     """New lines of the account's orders that are no asset: not yet, or never, for what is not tracked (A09)."""
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return [x._asdict() for x in connection.execute(_ON_ORDER, {"account": account_id, "limit": limit})]
 
 
 def answers(engine: Engine) -> bool:
     """Whether the database answers, with the schema in it."""
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         connection.execute(text("SELECT FROM orderloom.orders LIMIT 1"))
     return True
 
 
 def _profile(engine: Engine, account_id: str, page: Page, *, billed: bool) -> Listed:
     filters = {"account": account_id, "billed": billed, "statuses": [*IN_PROFILE]}
-    return _listed(engine, _ASSETS, page, columns=_ASSET, order=Ordering("a.service_start", "a.id"), filters=filters)
+    return listed(engine, _ASSETS, page, columns=_ASSET, order=Ordering("a.service_start", "a.id"), filters=filters)
 
 
-def _listed(
+def listed(
     engine: Engine, question: str, page: Page, *, columns: str, order: Ordering, filters: Mapping[str, Any]
 ) -> Listed:
     """One page of ``question``, and the count of all."""
@@ -292,18 +292,20 @@ def _listed(
     after = "" if page.at is None else f"AND ({at}, {id_}) {follows} (:after_at, :after_id)"
     query = text(f"{question.format(columns=columns)} {after} ORDER BY {at} {way}, {id_} {way} LIMIT :limit")
     count = text(question.format(columns="count(*)"))
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         asked = {**filters, "after_at": page.at, "after_id": page.id, "limit": page.limit + 1}
         rows = [x._asdict() for x in connection.execute(query, asked)]
         total = connection.execute(count, dict(filters)).scalar_one()
     return Listed(items=rows[: page.limit], total=total, more=len(rows) > page.limit)
 
 
-def _first(engine: Engine, statement: TextClause, parameters: Mapping[str, Any]) -> Found | None:
-    with _reading(engine) as connection:
+def first(engine: Engine, statement: TextClause, parameters: Mapping[str, Any]) -> Found | None:
+    """The first row of an answer, if there is any."""
+    with reading(engine) as connection:
         row = connection.execute(statement, parameters).first()
     return row._asdict() if row else None
 
 
-def _reading(engine: Engine) -> Connection:
+def reading(engine: Engine) -> Connection:
+    """A connection for questions, without a transaction around them."""
     return engine.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -1,7 +1,7 @@
 """Catalogs on the wire: as published, as edited, and as read."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
@@ -248,18 +248,3 @@ class PublishedAnswer(Answer):
 
     version: int
     warnings: list[ViolationAnswer]
-
-
-class SyncRunAnswer(Answer):
-    """The run that synchronizes."""
-
-    workflow_id: str
-    run_id: str | None
-    status: Literal["started"]
-    temporal_ui: str
-
-
-class SyncAnswer(Answer):
-    """A synchronization that is under way."""
-
-    run: SyncRunAnswer

@@ -379,3 +379,47 @@ def test_a_stream_that_breaks_is_taken_up_where_it_broke():
 
 def test_what_others_have_written_plays_no_tricks_on_a_terminal():
     assert str(screen.words("no [red]port\x1b[31m\x07")) == "no [red]port�[31m�"
+
+
+@pytest.mark.req("F06", "F16")
+def test_what_runs_is_compared_with_what_is_billed_and_reports_are_read(shell: Shell):
+    shell.completed("crm-reconciled")
+    printed, _ = shell.run("reconcile")
+    assert printed.startswith("As of ")
+    assert "are billed: the same ones." in printed
+    report = shell.json("report", "reconciliation", "--class", "ACTIVE_NOT_BILLED")
+    assert report["run"]["active"] == report["run"]["billed"] > 0
+    assert report["items"] == []
+    assert shell.run("report", "reconciliation")[0].startswith("As of ")
+
+    printed, _ = shell.run("report", "fulfillment")
+    assert " orders submitted, " in printed
+    assert [line.split()[0] for line in printed.splitlines() if line.startswith("provision")] == ["provision"]
+    assert shell.json("report", "fulfillment", "--until", "2020-01-01T00:00:00Z")["orders"]["submitted"] == 0
+    _, complained = shell.run("report", "fulfillment", "--until", "yesterday", status=1)
+    assert "An instant with its offset is expected" in complained
+
+
+def test_what_differs_is_shown_with_what_it_costs(shell: Shell):
+    shell.completed("crm-leaking")
+    database = connect(shell.found["database"], pool_size=1)
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE orderloom.plan_items SET finished_at = finished_at - interval '1 minute'")
+        leaks = "SELECT min(asset) FROM billing.service_instances WHERE status = 'active'"
+        connection.exec_driver_sql(
+            f"UPDATE billing.service_instances SET status = 'suspended' WHERE asset = ({leaks})"  # noqa: S608
+        )
+    printed, _ = shell.run("reconcile")
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE billing.service_instances SET status = 'active' WHERE status = 'suspended'")
+    database.dispose()
+    assert "1 ACTIVE_NOT_BILLED; about " in printed
+    assert "billing has it suspended" in printed
+    assert "the same ones." in shell.run("reconcile")[0]
+
+
+def test_schedules_are_listed(shell: Shell):
+    shown = {x["name"]: x for x in shell.json("schedules")["items"]}
+    assert {x["state"] for x in shown.values()} == {"active"}
+    assert shown["reconciliation"]["every_s"] == 50
+    assert "What the network runs, held against what billing bills" in shell.run("schedules")[0]
