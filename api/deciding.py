@@ -8,6 +8,7 @@ from temporalio.client import RPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 from api.errors import Problem
+from api.findings import decide_finding
 from api.house import House
 from api.schemas.fallouts import Became
 from domain.progress import Resolution
@@ -30,7 +31,7 @@ async def decide(house: House, fallout: Found, resolution: Resolution) -> str:
     if not fallout["is_open"]:
         raise NotOpen
     if fallout["step"] is None:
-        raise Problem(409, "Nothing to decide", "A detector found this; it is closed by itself when it is gone.")
+        return await decide_finding(house, fallout, resolution)
     try:
         return await resolve(house.temporal, fallout["order"], resolution)
     except Declined as refusal:

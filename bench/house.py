@@ -26,6 +26,7 @@ _STOCK = "INSERT INTO inventory.numbers (pool, value) SELECT %s, '+1555' || n FR
 async def opened(data: Path) -> AsyncIterator[House]:
     """A fresh house, ready for orders, for as long as the block lasts."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without it the sandbox compiles the workflow for every run
+    os.environ["ORDERLOOM_SCHEDULES"] = "off"  # what recurs is no part of an order
     async with system.running(system.Plan(data=data, api_port=0), say=_say) as found:
         port = int(found.database.rpartition(":")[2].partition("/")[0])
         _stock(Cluster(directory=data / "postgres", port=port))

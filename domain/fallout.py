@@ -120,6 +120,16 @@ def step_subject(order: str, step: str) -> str:
     return f"{order}:{step}"
 
 
+FINDING_DECISIONS: Mapping[FalloutType, tuple[Decision, ...]] = {
+    FalloutType.RECONCILIATION: (Decision.RETRY, Decision.SKIP),
+    FalloutType.SYSTEM: (Decision.RETRY,),
+}
+"""What may be decided about what a detector found.
+
+Of a difference: compare again now, or accept it as it is. Of what belongs to the system: look again, and carry out what
+nobody carries out.
+"""
+
 _CORRECTED = frozenset({Function.RESERVE, Function.DELIVER, Function.PROVISION})
 _SKIPPED = frozenset({Function.DELIVER, Function.PROVISION, Function.COMMIT})
 _FINAL_EFFECTS = frozenset(

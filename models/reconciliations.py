@@ -29,7 +29,7 @@ from domain.reconciliation import (
 )
 from models import catalogs
 from models.database import autocommit
-from models.tables import IS_OPEN, quoted
+from models.tables import quoted
 from models.work_list import PostgresWorkList
 
 KEPT = timedelta(days=30)
@@ -142,35 +142,24 @@ _STANDING = text("""
 """)
 
 
-_ACCEPT = text(f"""
-    WITH closed AS (
-        UPDATE orderloom.fallouts
-           SET state = 'closed', closed_at = now(), decision = '{Decision.SKIP}', actor = :actor, reason = :reason
-         WHERE id = :fallout AND type = '{FalloutType.RECONCILIATION}' AND step IS NULL AND {IS_OPEN}
-        RETURNING id, subject
-    ),
-    accepted AS (
-        UPDATE orderloom.differences SET accepted_at = now(), accepted_by = :actor, accepted_reason = :reason
-          FROM closed
-         WHERE gone_at IS NULL AND concat_ws(':', class, service, NULLIF(value, '')) = closed.subject
-    ),
-    audited AS (
-        INSERT INTO orderloom.audit (actor, action, object, decision, reason)
-        SELECT :actor, 'fallout.resolve', id, '{Decision.SKIP}', :reason FROM closed
-    )
-    SELECT subject FROM closed
-""")  # noqa: S608 - built from constants
+_ACCEPT = text("""
+    UPDATE orderloom.differences SET accepted_at = now(), accepted_by = :actor, accepted_reason = :reason
+     WHERE gone_at IS NULL AND accepted_at IS NULL AND concat_ws(':', class, service, NULLIF(value, '')) = :subject
+    RETURNING id
+""")
 
 
-def accept(engine: Engine, fallout: str, *, actor: str, reason: str) -> bool:
-    """Close a difference's fallout for good: it is not opened again while that same difference stands.
+def accept(work_list: PostgresWorkList, subject: str, *, actor: str, reason: str) -> bool:
+    """Let a difference stand: its fallout is closed, and not opened again while it is the same difference.
 
-    False when it is not open, or not about a difference.
+    False when it does not stand any more, or is accepted already.
     """
-    with engine.begin() as connection:
+    with work_list.engine.begin() as connection:
         connection.execute(_LOCK)
-        found = connection.execute(_ACCEPT, {"fallout": fallout, "actor": actor, "reason": reason})
-        return found.first() is not None
+        if connection.execute(_ACCEPT, {"subject": subject, "actor": actor, "reason": reason}).first() is None:
+            return False
+    work_list.close([subject], reason=reason, actor=actor, decision=Decision.SKIP)
+    return True
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from domain.asset import IN_PROFILE
-from domain.fallout import SETTLED_FALLOUTS, Decision, FalloutState, decisions
+from domain.fallout import FINDING_DECISIONS, SETTLED_FALLOUTS, Decision, FalloutState, FalloutType, decisions
 from domain.in_flight import CORRECTABLE
 from domain.plan import BEGUN, Function
 from models.tables import IS_OPEN, quoted
@@ -110,9 +110,10 @@ _EVENTS = text("""
 """)
 
 _FALLOUT = f"""
-    f.id, CAST(f.order_id AS text) AS "order", o.number, f.account, f.line, f.step, f.type, f.code, f.message,
-    f.attempts, f.in_doubt, f.priority, f.owner, f.opened_at AS since, f.due_at, f.escalated_at, f.{IS_OPEN} AS is_open,
-    f.{IS_OPEN} AND f.due_at <= now() AS overdue, f.state, f.closed_at, f.decision, f.actor, f.reason,
+    f.id, f.subject, CAST(f.order_id AS text) AS "order", o.number, f.account, f.line, f.step, f.type, f.code,
+    f.message, f.attempts, f.in_doubt, f.priority, f.owner, f.opened_at AS since, f.due_at, f.escalated_at,
+    f.{IS_OPEN} AS is_open, f.{IS_OPEN} AND f.due_at <= now() AS overdue, f.state, f.closed_at, f.decision, f.actor,
+    f.reason,
     (SELECT array_agg(DISTINCT p.function) FROM orderloom.plan_items AS p
       WHERE f.{IS_OPEN} AND p.order_id = f.order_id AND p.id <> f.step AND p.state IN ({quoted(BEGUN)})
         AND p.root IN (SELECT q.root FROM orderloom.plan_items AS q
@@ -240,6 +241,8 @@ def _decidable(fallout: Found) -> Found:
     allowed: Sequence[Decision] = ()
     if fallout["is_open"] and function in {*Function}:
         allowed = decisions(Function(function), fallout["begun"] or (), in_doubt=fallout["in_doubt"])
+    elif fallout["is_open"] and fallout["step"] is None:
+        allowed = FINDING_DECISIONS.get(FalloutType(fallout["type"]), ())
     correctable = sorted(CORRECTABLE) if Decision.RETRY_WITH in allowed else []
     return {**fallout, "decisions": [*allowed], "correctable": correctable}
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from domain.fallout import DUE, DueTimes, FalloutState, FalloutType, Finding, priority
 from domain.order import FINAL
@@ -17,6 +17,8 @@ from models.database import autocommit
 from models.prepared import Prepared
 from models.tables import IS_OPEN, quoted
 
+NO_DECISION = "none"
+"""What was decided about what went away by itself."""
 SYSTEM = "system"
 """Who closes and escalates what no person does."""
 AT_ONCE = 500
@@ -70,17 +72,18 @@ _OPEN = _changes(f"""
 _CLOSE = _changes(f"""
     closed AS (
         UPDATE orderloom.fallouts
-           SET state = 'closed', closed_at = now(), decision = 'none', actor = '{SYSTEM}', reason = :reason
+           SET state = 'closed', closed_at = now(), decision = :decision, actor = :actor, reason = :reason
          WHERE subject = ANY(CAST(:subjects AS text[])) AND step IS NULL AND {IS_OPEN}
         RETURNING id, order_id
     ),
     audited AS (
         INSERT INTO orderloom.audit (actor, action, object, decision, reason)
-        SELECT '{SYSTEM}', 'fallout.resolve', id, 'none', :reason FROM closed
+        SELECT :actor, 'fallout.resolve', id, :decision, :reason FROM closed
     ),
     changed AS (
         SELECT id AS fallout, order_id, 'fallout_closed' AS type,
-               jsonb_build_object('fallout', id, 'decision', 'none', 'actor', '{SYSTEM}') AS body
+               jsonb_build_object('fallout', id, 'decision', CAST(:decision AS text), 'actor', CAST(:actor AS text))
+                 AS body
           FROM closed
     )
 """)  # noqa: S608
@@ -135,6 +138,11 @@ _TAKE = _changes(f"""
     )
 """)  # noqa: S608
 
+_DECIDED = text("""
+    INSERT INTO orderloom.audit (actor, action, object, decision, reason)
+    VALUES (:actor, 'fallout.resolve', :fallout, :decision, :reason)
+""")
+
 _FOUND = Prepared(f"""
     SELECT subject, id FROM orderloom.fallouts WHERE type = :type AND step IS NULL AND {IS_OPEN}
 """)  # noqa: S608
@@ -171,10 +179,18 @@ class PostgresWorkList:
         rows = [asdict(x) | self._urgency(x) for x in findings]
         return self._change(_OPEN, findings=json.dumps(rows)) if rows else ()
 
-    def close(self, subjects: Iterable[str], *, reason: str) -> Collection[str]:
-        """Take off the list what is not there any more; the ids of those that were open."""
+    def close(
+        self, subjects: Iterable[str], *, reason: str, actor: str = SYSTEM, decision: str = NO_DECISION
+    ) -> Collection[str]:
+        """Take off the list what is not there any more, or is decided; the ids of those that were open."""
         gone = [*subjects]
-        return self._change(_CLOSE, subjects=gone, reason=reason) if gone else ()
+        return self._change(_CLOSE, subjects=gone, reason=reason, actor=actor, decision=decision) if gone else ()
+
+    def decided(self, fallout: str, *, decision: str, actor: str, reason: str) -> None:
+        """Keep who decided what about a finding that stays open: it goes by itself when the decision has helped."""
+        with autocommit(self.engine) as connection:
+            asked = {"fallout": fallout, "decision": decision, "actor": actor, "reason": reason}
+            connection.execute(_DECIDED, asked)
 
     def found(self, type: FalloutType) -> Mapping[str, str]:  # noqa: A002
         """What detectors found and is open, of one type: ids by subject."""

@@ -11,7 +11,6 @@ from temporalio.client import Client
 
 from adapters.switches import Mode, Switch
 from domain.money import Money
-from models import reconciliations
 from tests.api.conftest import Served, open_api
 from tests.builders import bundle, line, order, simple_bundle, subscription
 from tests.conftest import Database
@@ -117,13 +116,32 @@ async def test_differences_are_filtered_by_account_and_class_and_come_in_pages(a
     assert (await api.http.get("/v1/reports/reconciliation", params={"class": "OTHER"})).status_code == 422
 
 
-async def test_an_accepted_difference_stays_in_the_report_with_who_accepted_it_and_why(api: Served):
+@pytest.mark.req("F07")
+async def test_a_person_can_have_it_compared_again_or_accept_a_difference_which_then_stays_in_the_report(api: Served):
     await reconciled(api)
-    report = await api.read("/v1/reports/reconciliation?class=BILLED_NOT_ACTIVE")
-    reconciliations.accept(api.engine, report["items"][0]["fallout"], actor="ann", reason="a trial")
+    wanted = "/v1/reports/reconciliation?class=BILLED_NOT_ACTIVE"
+    (found,) = (await api.read(wanted))["items"]
+    fallout = await api.read(f"/v1/fallouts/{found['fallout']}")
+    assert fallout["decisions"] == ["retry", "skip"]
+
+    async def decided(decision: str) -> tuple[int, dict[str, Any]]:
+        body = {"decision": decision, "actor": "ann", "reason": "a trial"}
+        answer = await api.http.post(f"/v1/fallouts/{fallout['id']}/resolution", json=body)
+        return answer.status_code, answer.json()
+
+    status, retried = await decided("retry")
+    assert (status, retried["outcome"].partition(" by ")[0]) == (200, "compared again")
+    await api.shop.client.get_workflow_handle(retried["outcome"].rpartition(" ")[2]).result()
+    assert (await api.read(f"/v1/fallouts/{fallout['id']}"))["state"] == "open"
+    assert (await decided("abort"))[0] == 409
+    assert (await decided("skip"))[1]["outcome"] == "accepted as it is"
+    assert (await decided("skip"))[0] == 409
+
     await reconciled(api)
-    (found,) = (await api.read("/v1/reports/reconciliation?class=BILLED_NOT_ACTIVE"))["items"]
+    (found,) = (await api.read(wanted))["items"]
     assert (found["accepted"]["by"], found["accepted"]["reason"]) == ("ann", "a trial")
+    closed = await api.read(f"/v1/fallouts/{fallout['id']}")
+    assert (closed["state"], closed["decision"], closed["actor"]) == ("closed", "skip", "ann")
 
 
 async def test_the_same_key_is_one_comparison(api: Served):

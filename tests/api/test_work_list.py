@@ -136,12 +136,12 @@ async def test_after_too_many_refusals_the_rest_is_not_attempted(fresh_api: Serv
     assert refused["detail"].startswith("Not allowed here: Here may be decided: retry")
 
 
-async def test_what_a_detector_found_is_not_decided(fresh_api: Served):
+async def test_of_what_a_detector_found_only_some_things_can_be_decided(fresh_api: Served):
     leak = Finding(subject="s", type=FalloutType.RECONCILIATION, code=ACTIVE_NOT_BILLED, message="m", account="ACME")
     (found,) = PostgresWorkList(fresh_api.engine).open([leak])
-    decision = {"decision": "retry", "reason": "Try."}
+    decision = {"decision": "abort", "reason": "Try."}
     answer = await fresh_api.http.post(f"/v1/fallouts/{found}/resolution", json=decision)
-    assert (answer.status_code, answer.json()["title"]) == (409, "Nothing to decide")
-    told = await decide(fresh_api, {"type": "Reconciliation"}, "retry")
+    assert (answer.status_code, answer.json()["title"]) == (409, "Not allowed here")
+    told = await decide(fresh_api, {"type": "Reconciliation"}, "abort")
     assert [x["became"] for x in told["items"]] == ["refused"]
     assert (await fresh_api.read("/v1/accounts/ACME/customer-portal"))["trouble_tickets"][0]["id"] == found

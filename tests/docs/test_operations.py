@@ -3,8 +3,10 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -104,6 +106,22 @@ def ordered(live: Live) -> Given:
     return {"ORDER": live.order("internet-service-bundle")}
 
 
+def unbilled(live: Live) -> Given:
+    """A service that runs, and that billing refuses to bill."""
+    given = refused("billing", "fulfill")(live)
+    filters = {"type": "Reconciliation", "code": "ACTIVE_NOT_BILLED"}
+    found: list[Any] = []
+
+    def is_found() -> bool:
+        live.http.post("/v1/reports/reconciliation").raise_for_status()
+        time.sleep(1)
+        found[:] = live.http.get("/v1/fallouts", params=filters).json()["items"]
+        return bool(found)
+
+    live.until(is_found)
+    return given | {"FALLOUT": found[0]["id"]}
+
+
 SITUATIONS = {
     "Find what needs you": Situation(),
     "Look at one order": Situation(provoke=ordered),
@@ -118,6 +136,8 @@ SITUATIONS = {
     "A neighbour lost the answer": Situation(provoke=answer_lost),
     "The network is slow": Situation(provoke=slow),
     "An order waits for its start": Situation(provoke=of_next_year, ends="pending"),
+    "What runs is not what is billed": Situation(provoke=unbilled, once=True, ends="held"),
+    "What recurs": Situation(),
     "Upgrade": Situation(),
     "A run fails in its own code": Situation(provoke=wrong_result, once=True),
     "A worker died": Situation(provoke=killed("worker")),

@@ -52,6 +52,16 @@ def test_neighbours_elsewhere_need_the_address_of_each(environment: pytest.Monke
     assert Settings().neighbours is Neighbours.URLS
 
 
+def test_how_often_what_recurs_does_is_a_setting_and_so_is_whether_workers_schedule_it(
+    environment: pytest.MonkeyPatch,
+):
+    assert Settings().recurring["reconciliation"] == timedelta(hours=1)
+    environment.setenv("ORDERLOOM_RECONCILE_EVERY_S", "60")
+    assert Settings().recurring["reconciliation"] == timedelta(minutes=1)
+    environment.setenv("ORDERLOOM_SCHEDULES", "off")
+    assert Settings().recurring == {}
+
+
 def test_when_fallouts_are_due_is_a_setting(environment: pytest.MonkeyPatch):
     assert Settings().due_times == DUE
     environment.setenv("ORDERLOOM_FALLOUT_DUE_HOURS", "[0.5, 1, 2, 3, 4]")

@@ -56,7 +56,7 @@ def test_a_leak_is_found_on_the_list_with_its_account_urgency_and_due_date(books
     work_list.open([LEAK])
     (found,) = views.fallouts(books.engine, Page(limit=10), Selection(account="ACME")).items
     assert (found["type"], found["code"], found["priority"], found["decisions"]) == (
-        "Reconciliation", "ACTIVE_NOT_BILLED", 1, [],
+        "Reconciliation", "ACTIVE_NOT_BILLED", 1, ["retry", "skip"],
     )  # fmt: skip
     assert found["due_at"] - found["since"] == timedelta(hours=1)
     assert (found["order"], found["number"], found["line"], found["step"]) == (None, None, None, None)

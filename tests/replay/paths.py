@@ -1,8 +1,9 @@
-"""Every path an order's run can take, each played once on real components to record its golden history."""
+"""Every path a run can take, each played once on real components to record its golden history."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
 
@@ -12,6 +13,7 @@ from domain.progress import Resolution
 from tests.builders import line, order
 from tests.shop import Shop
 from tests.workflows.catalog import INTERNET, WIRELESS
+from workflows.reconciliation import start_reconciliation
 
 Handle = WorkflowHandle[Any, Any]
 REFUSED = Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT", message="no free port")
@@ -121,6 +123,13 @@ async def retried_by_signal(shop: Shop) -> Handle:
     return handle
 
 
+async def reconciliation(shop: Shop) -> Handle:
+    """What runs is compared with what is billed."""
+    await shop.fulfil(order(INTERNET))
+    run, _ = await start_reconciliation(shop.client, request=str(uuid4()), task_queue=shop.task_queue)
+    return shop.client.get_workflow_handle(run)
+
+
 async def _decided(shop: Shop, decision: str, **given: str) -> Handle:
     shop.provisioning.switches.set("activate", REFUSED)
     handle = await shop.start(order(WIRELESS))
@@ -152,5 +161,6 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         nested_service_refused,
         exhausted_and_retried,
         retried_by_signal,
+        reconciliation,
     )
 }

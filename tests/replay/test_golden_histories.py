@@ -49,7 +49,7 @@ async def test_record_what_is_missing(name: str, database: Database, temporal_cl
 @pytest.mark.req("W1")
 @pytest.mark.parametrize("name", RECORDED)
 async def test_todays_workflow_agrees_with_what_was_decided_then(name: str) -> None:
-    await _replayer(OrderWorkflow).replay_workflow(_history(name))
+    await _replayer(*worker.WORKFLOWS).replay_workflow(_history(name))
 
 
 @workflow.defn(name="Order", sandboxed=False)
@@ -72,9 +72,9 @@ async def test_a_careless_edit_of_the_workflow_is_caught(name: str) -> None:
         await _replayer(Careless).replay_workflow(_history(name))
 
 
-def _replayer(workflow_class: type) -> Replayer:
+def _replayer(*workflows: type) -> Replayer:
     runner = worker.runner(WorkflowSandbox.ON)
-    return Replayer(workflows=[workflow_class], data_converter=pydantic_data_converter, workflow_runner=runner)
+    return Replayer(workflows=workflows, data_converter=pydantic_data_converter, workflow_runner=runner)
 
 
 def _history(name: str) -> WorkflowHistory:

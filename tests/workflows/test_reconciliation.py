@@ -14,6 +14,7 @@ from domain.catalog import BillingPhase
 from domain.money import Money
 from domain.reconciliation import LISTED, Reconciled
 from models import reconciliations
+from models.work_list import PostgresWorkList
 from tests.builders import bundle, line, order, simple_bundle, subscription, unbilled
 from tests.conftest import Database
 from tests.shop import Shop, open_shop
@@ -227,8 +228,9 @@ async def test_a_difference_that_a_person_accepts_is_not_told_again_while_it_is_
     change(shop, MISMATCHES["QTY_MISMATCH"], s=service)
     await shop.reconcile()
     (found,) = fallouts(shop)
-    assert reconciliations.accept(shop.engine, found["id"], actor="ann", reason="two are free")
-    assert not reconciliations.accept(shop.engine, found["id"], actor="ann", reason="again")
+    work_list = PostgresWorkList(shop.engine)
+    assert reconciliations.accept(work_list, found["subject"], actor="ann", reason="two are free")
+    assert not reconciliations.accept(work_list, found["subject"], actor="ann", reason="again")
     assert (await shop.reconcile()).opened == 0
     assert standing(shop) == [("QTY_MISMATCH", service)]
     assert not fallouts(shop)

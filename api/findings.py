@@ -1,0 +1,51 @@
+"""Decisions about what detectors found: no run waits for them."""
+
+from datetime import UTC, datetime
+
+from starlette.concurrency import run_in_threadpool
+from temporalio.service import RPCError
+
+from api.errors import Problem
+from api.house import House
+from domain.fallout import Decision, FalloutType
+from domain.progress import Resolution
+from models import reconciliations
+from models.views import Found
+from models.work_list import PostgresWorkList
+from workflows.reconciliation import start_reconciliation
+
+
+async def decide_finding(house: House, fallout: Found, resolution: Resolution) -> str:
+    """Carry a decision out: what came of it. A :class:`Problem` when it cannot be."""
+    if resolution.decision not in fallout["decisions"]:
+        raise Problem(409, "Not allowed here", f"Here may be decided: {', '.join(fallout['decisions'])}.")
+    work_list = PostgresWorkList(house.engine, house.due_times)
+    if resolution.decision == Decision.SKIP:
+        return await run_in_threadpool(_accept, work_list, fallout, resolution)
+    outcome = await _look_again(house, fallout)
+    await run_in_threadpool(
+        work_list.decided,
+        fallout["id"],
+        decision=resolution.decision,
+        actor=resolution.actor,
+        reason=resolution.reason,
+    )
+    return outcome
+
+
+def _accept(work_list: PostgresWorkList, fallout: Found, resolution: Resolution) -> str:
+    if not reconciliations.accept(work_list, fallout["subject"], actor=resolution.actor, reason=resolution.reason):
+        raise Problem(409, "Not there any more", "This difference does not stand; the fallout is closed by itself.")
+    return "accepted as it is"
+
+
+async def _look_again(house: House, fallout: Found) -> str:
+    """Whatever is asked for within a second is one comparison, however many fallouts it is about."""
+    if fallout["type"] != FalloutType.RECONCILIATION:
+        return "looked at again within half a minute"
+    request = f"retry-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    try:
+        run, _ = await start_reconciliation(house.temporal, request=request, task_queue=house.task_queue)
+    except (RPCError, RuntimeError):  # no Temporal at all
+        raise Problem(503, "Try again later", "Temporal does not answer.", headers={"Retry-After": "5"}) from None
+    return f"compared again by {run}"
