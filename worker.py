@@ -60,6 +60,7 @@ PASSED_THROUGH = (
     "activities",
     "domain",
     "structlog",
+    "workflows.approving",
     "workflows.bugs",
     "workflows.carrying",
     "workflows.changing",

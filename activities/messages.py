@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.approval import Approval
 from domain.order import State
 from domain.plan import Plan, PlanItem
 from domain.progress import OrderRef
@@ -76,6 +77,16 @@ class Transition:
     ref: OrderRef
     state: State
     reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approved:
+    """A verdict to be written down; ``request`` tells those of one order apart, ``then`` is what it waits for next."""
+
+    ref: OrderRef
+    approval: Approval
+    request: str
+    then: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

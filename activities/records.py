@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.journal import Journal
 from activities.messages import (
+    Approved,
     Batch,
     Decomposition,
     Ended,
@@ -19,6 +20,7 @@ from activities.messages import (
     Transition,
     Validation,
 )
+from domain.approval import Approval
 from domain.billing import Account, Billed
 from domain.decomposition import decompose
 from domain.fallout import DUE, DueTimes, FalloutType, priority
@@ -70,6 +72,10 @@ class Records(Journal, Protocol):
 
     def transition(self, order: str, state: State, *, reason: str | None) -> None:
         """Bring the order to a state it is not in yet."""
+        ...
+
+    def approve(self, order: str, approval: Approval, *, request: str, then: str | None) -> None:
+        """Write down a verdict on an order; one that is rejected ends there. Twice is once."""
         ...
 
     def install(self, in_flight: InFlight, item: PlanItem, assets: Sequence[InstalledAsset], done: Done, *,
@@ -191,6 +197,11 @@ class RecordActivities:
     def assess(self, assessment: Assessment) -> None:
         """Write down that a cancellation was asked for, and the answer (2.3)."""
         self.records.assess(assessment)
+
+    @activity.defn
+    def approve(self, approved: Approved) -> None:
+        """Write down that somebody has approved the order, or rejected it (F31)."""
+        self.records.approve(approved.ref.order, approved.approval, request=approved.request, then=approved.then)
 
     @activity.defn
     def open_fallout(self, fallout: Fallout) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api import (
     accounts,
+    approval,
     assets,
     cancellation,
     catalog,
@@ -37,7 +38,20 @@ with `limit`, `cursor` and `X-Total-Count`. `Idempotency-Key` on what creates: t
 
 ROUTERS = tuple(
     x.router
-    for x in (orders, cancellation, events, fallouts, catalog, accounts, assets, reports, schedules, health, docs)
+    for x in (
+        orders,
+        approval,
+        cancellation,
+        events,
+        fallouts,
+        catalog,
+        accounts,
+        assets,
+        reports,
+        schedules,
+        health,
+        docs,
+    )
 )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
+from api.schemas.orders import NoAmount
 from api.schemas.problem import ProblemAnswer
 from domain.violation import Violation
 
@@ -115,8 +116,15 @@ def install(app: FastAPI) -> None:
     async def problem(request: Request, error: Exception) -> Response:
         return problem_answer(request.state.id, _as_problem(request, error))
 
+    async def mispriced(request: Request, error: Exception) -> Response:
+        assert isinstance(error, NoAmount)
+        message = "The price is no amount of its currency."
+        violation = Violation(code="PRICE", rule="F31", line=error.line, field="price", message=message)
+        return problem_answer(request.state.id, broken_rules([violation]))
+
     for kind in (HTTPException, RequestValidationError, DataError, OperationalError, NoConnectionFree, RPCError):
         app.add_exception_handler(kind, problem)
+    app.add_exception_handler(NoAmount, mispriced)
 
 
 def _as_problem(request: Request, error: Exception) -> Problem:

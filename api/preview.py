@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from api.errors import violation_body
+from domain.approval import needed
 from domain.billing import purchased
 from domain.decomposition import Decomposed, decompose
 from domain.inventory import demands
@@ -26,7 +27,7 @@ def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
         "billing": [call for item in plan.items for call in _calls(decomposed, item)],
         "reservations": [x for item in plan.items for x in _reservations(decomposed, item)],
         "violations": [violation_body(x) for x in violations],
-        "warnings": [],
+        "warnings": [violation_body(x) for x in needed(order, catalog)],
     }
 
 

@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.house import House
-from models import submissions
+from domain.approval import approvals
+from models import catalogs, submissions
 from models.submissions import Submitted
 from workflows.messages import OrderRun
 from workflows.start import start_order
@@ -35,6 +36,7 @@ class Starter:
         self._loop = asyncio.get_running_loop()
         self._new: asyncio.Queue[Submitted] = asyncio.Queue()
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._asking_nothing: set[int] = set()
 
     def offer(self, submitted: Submitted) -> None:
         """An order that was just stored; may be called from any thread, and returns at once."""
@@ -98,6 +100,7 @@ class Starter:
             account=order.account,
             title=_title([x.product for x in order.roots]),
             requested_start=order.requested_start,
+            approvals=await self._approvals(submitted),
         )
         async with self._at_once:
             return await start_order(
@@ -107,6 +110,16 @@ class Starter:
                 now=datetime.now(UTC),
                 due=order.requested_completion or order.requested_start,
             )
+
+    async def _approvals(self, submitted: Submitted) -> tuple[str, ...]:
+        """What has to be approved first (F31); a catalog that never asks for it is asked once."""
+        version = submitted.catalog_version
+        if version in self._asking_nothing:
+            return ()
+        catalog = await asyncio.to_thread(catalogs.load, self._house.engine, version)
+        if not catalog.asks_approval:
+            self._asking_nothing.add(version)
+        return approvals(submitted.order, catalog)
 
 
 def _title(products: Sequence[str]) -> str:

@@ -140,6 +140,8 @@ def _drawn(api: Api, order_id: str) -> "Tree":
             branches[line["id"]].add(_step(step))
     for step in (x for x in steps if x["subject"] not in branches):  # an account's, for instance
         drawn.add(_step(step))
+    if order["reason"]:
+        drawn.add(screen.words(order["reason"], style="bold"))
     for fallout in _open_fallouts(api, order_id) if order["rollup"] == "attention" else ():
         drawn.add(screen.words(wanted(fallout), style="bold red"))
     return drawn

@@ -135,6 +135,10 @@ class Product:
     service_charges: tuple[ServiceCharge, ...] = ()
     duration_months: int | None = None
     """How long a time-limited component, such as a discount, lasts (B71)."""
+    needs_approval: bool = False
+    """Whether somebody approves every order of it (F31)."""
+    approval_above_percent: int | None = None
+    """By how many percent a line's own price may differ before somebody approves it; ``None``: as it likes (F31)."""
     description: str | None = None
     supersedes: str | None = None
     synced_at: datetime | None = None
@@ -192,6 +196,11 @@ class Catalog:
             for component in product.components:
                 found.setdefault(component.product, []).append(product.code)
         return {code: tuple(parents) for code, parents in found.items()}
+
+    @cached_property
+    def asks_approval(self) -> bool:
+        """Whether any order of these products may need somebody's approval (F31)."""
+        return any(x.needs_approval or x.approval_above_percent is not None for x in self.products.values())
 
     def __iter__(self) -> Iterator[Product]:
         """The products, in the order of the document."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from domain.asset import ALLOWED_ON, AssetStatus
-from domain.catalog import ACCOUNT_LEVEL, Catalog, Kind, Lifecycle, Product
+from domain.catalog import ACCOUNT_LEVEL, BillingType, Catalog, Kind, Lifecycle, Product
 from domain.order import ACCOUNT_FIELDS, Action, Order, OrderLine
 from domain.violation import Violation
 
@@ -140,6 +140,17 @@ def _quantity_makes_sense(place: _Place, _: _Reading) -> Iterator[Violation]:
     elif place.line.quantity > 1 and place.kind is Kind.SERVICE_BUNDLE:
         message = "A service bundle is ordered one by one: send a line for each."
         yield _violation("SB_QTY", "Q12", message, place.line, "quantity")
+
+
+def _price_is_in_the_products_currency(place: _Place, _: _Reading) -> Iterator[Violation]:
+    """A line's own price stands for the product's: in its currency, and below zero only for a discount (F31)."""
+    price, product = place.line.price, place.product
+    if price is None or product is None:
+        return
+    if product.price is not None and price.currency != product.price.currency:
+        yield _violation("PRICE", "F31", "The price must be in the currency of the product's.", place.line, "price")
+    elif price.minor < 0 and product.billing_type is not BillingType.DISCOUNT:
+        yield _violation("PRICE", "F31", "The price must not be below zero.", place.line, "price")
 
 
 def _accounts_are_known(place: _Place, reading: _Reading) -> Iterator[Violation]:
@@ -290,6 +301,7 @@ def _action_is_offered(place: _Place, _: _Reading) -> Iterator[Violation]:
 _RULES: tuple[Callable[[_Place, _Reading], Iterator[Violation]], ...] = (
     _product_can_be_ordered,
     _quantity_makes_sense,
+    _price_is_in_the_products_currency,
     _accounts_are_known,
     _bundle_shares_its_accounts,
     _simple_bundle_has_one_account,

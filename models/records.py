@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Row, text
 
+from domain.approval import Approval, Verdict
 from domain.billing import Account
 from domain.decomposition import Decomposed
 from domain.fallout import step_subject
@@ -259,6 +260,32 @@ _ASSESSED = changes(f"""
     )
 """)  # noqa: S608 - built from constants of this module
 
+_APPROVED = changes("""
+    given AS (
+        SELECT CAST(:state AS text) = 'rejected' AS rejected FROM orderloom.orders AS o
+         WHERE id = CAST(:order AS uuid) AND state = 'pending'
+           AND NOT EXISTS (SELECT FROM orderloom.order_events AS e
+                            WHERE e.order_id = o.id AND e.body ->> 'approval' = CAST(:request AS text))
+           FOR UPDATE
+    ),
+    lines AS (
+        UPDATE orderloom.order_lines SET state = 'rejected'
+          FROM given WHERE order_id = CAST(:order AS uuid) AND given.rejected
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason)
+        SELECT :actor, 'order.approve', CAST(:order AS text),
+               CASE WHEN rejected THEN 'rejected' ELSE 'approved' END, :why
+          FROM given
+    ),
+    changed AS (
+        SELECT 0 AS position, CASE WHEN rejected THEN 'rejected' ELSE 'approved' END AS type,
+               jsonb_build_object('approval', CAST(:request AS text), 'actor', CAST(:actor AS text),
+                                  'reason', CAST(:why AS text)) AS body
+          FROM given
+    )
+""")
+
 _OPEN_FALLOUT = changes("""
     opened AS (
         INSERT INTO orderloom.fallouts
@@ -430,6 +457,20 @@ class PostgresRecords:
             force=cancellation.force,
             barrier=barrier,
             request=assessment.request,
+        )
+
+    def approve(self, order: str, approval: Approval, *, request: str, then: str | None) -> None:
+        """Write down a verdict on an order that waits for one; one that is rejected ends there."""
+        rejected = approval.decision == Verdict.REJECT
+        self._change(
+            _APPROVED,
+            order,
+            state=State.REJECTED if rejected else State.PENDING,
+            reason=f"rejected by {approval.actor}: {approval.reason}" if rejected else then,
+            finished=rejected,
+            actor=approval.actor,
+            why=approval.reason,
+            request=request,
         )
 
     def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:

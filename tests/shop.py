@@ -105,11 +105,15 @@ class Shop:
         assert isinstance(stored, submissions.Submitted)
         return stored
 
-    async def start(self, order: Order, *, patience: Patience = HASTE) -> WorkflowHandle[Any, OrderEnd]:
-        """Submit an order and start its run."""
-        return await self.run(self.submit(order), patience=patience)
+    async def start(
+        self, order: Order, *, patience: Patience = HASTE, approvals: tuple[str, ...] = ()
+    ) -> WorkflowHandle[Any, OrderEnd]:
+        """Submit an order and start its run; it waits for ``approvals`` first."""
+        return await self.run(self.submit(order), patience=patience, approvals=approvals)
 
-    async def run(self, stored: submissions.Submitted, *, patience: Patience = HASTE) -> WorkflowHandle[Any, OrderEnd]:
+    async def run(
+        self, stored: submissions.Submitted, *, patience: Patience = HASTE, approvals: tuple[str, ...] = ()
+    ) -> WorkflowHandle[Any, OrderEnd]:
         """Start the run of a stored order."""
         order = stored.order
         run = OrderRun(
@@ -119,6 +123,7 @@ class Shop:
             title=order.lines[0].product,
             requested_start=order.requested_start,
             patience=patience,
+            approvals=approvals,
         )
         await start.start_order(self.client, run, task_queue=self.task_queue, now=worker.now())
         return self.client.get_workflow_handle(start.workflow_id(stored.id), result_type=OrderEnd)

@@ -32,6 +32,8 @@ class Shown:
     @classmethod
     def of(cls, progress: OrderProgress) -> "Shown":
         """What can be searched for now: the first fallout, else what is tried again by itself."""
+        if progress.unapproved:
+            return cls(progress.state, attention=True, error=f"approval: {'; '.join(progress.unapproved)}"[:200])
         step, error = progress.trouble or ("", "")
         for undecided in progress.undecided.values():
             fallout = undecided.fallout
@@ -41,8 +43,8 @@ class Shown:
 
 
 def first_shown(run: OrderRun, now: datetime) -> Shown:
-    """What a run is started with: it is in progress, or waits for its requested start."""
-    waits = run.requested_start is not None and run.requested_start > now
+    """What a run is started with: it is in progress, or waits to be approved or for its requested start."""
+    waits = bool(run.approvals) or (run.requested_start is not None and run.requested_start > now)
     return Shown(state=State.PENDING if waits else State.IN_PROGRESS)
 
 
@@ -67,6 +69,8 @@ def details(run: OrderRun, progress: OrderProgress) -> str:
     parts = [f"**Order {run.number}** of account `{run.account}`: **{progress.state}**"]
     if progress.notice:
         parts.append(progress.notice)
+    if progress.unapproved:
+        parts.append(_ask_approval(progress.unapproved))
     parts += [_ask(x.fallout, progress.allowed(x)) for x in progress.undecided.values()]
     if progress.trouble is not None and not progress.undecided:
         step, message = progress.trouble
@@ -74,6 +78,15 @@ def details(run: OrderRun, progress: OrderProgress) -> str:
     if progress.steps:
         parts.append("\n".join(["| | step | line |", "| --- | --- | --- |", *_rows(progress)]))
     return "\n\n".join(parts)
+
+
+def _ask_approval(needed: Sequence[str]) -> str:
+    answer = {"decision": "approve", "actor": "your name", "reason": "why"}
+    asked = "\n".join(f"- {x}" for x in needed)
+    return (
+        f"**Waits for approval**:\n\n{asked}\n\n"
+        f"Say so with the Update `approval` (approve or reject):\n\n```json\n{json.dumps(answer, indent=1)}\n```"
+    )
 
 
 def _rows(progress: OrderProgress) -> Iterator[str]:

@@ -35,6 +35,8 @@ class OrderRun:
     title: str = ""
     requested_start: datetime | None = None
     patience: Patience = field(default_factory=Patience)
+    approvals: tuple[str, ...] = ()
+    """What somebody has to approve before anything is done, a sentence each (F31)."""
 
 
 @dataclass(frozen=True, kw_only=True)

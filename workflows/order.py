@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.messages import Decomposition, Validation
     from domain.order import State
     from domain.progress import Cancellation
-    from workflows.changing import Changing
+    from workflows.approving import Approving
     from workflows.messages import OrderEnd, OrderRun
 
 SIDE_BY_SIDE = 20
@@ -18,7 +18,7 @@ SIDE_BY_SIDE = 20
 
 
 @workflow.defn(name="Order")
-class OrderWorkflow(Changing):
+class OrderWorkflow(Approving):
     """One order. It never fails for business reasons: what cannot go on is parked and waits for a decision (W5)."""
 
     @workflow.init
@@ -46,6 +46,8 @@ class OrderWorkflow(Changing):
         return OrderEnd(state=self._progress.state)
 
     async def _story(self) -> None:
+        if not await self._is_approved():
+            return
         await self._wait_for_start(self._run.requested_start)
         async with self._turn:
             begun = not self._progress.cancelled and await self._is_valid()
@@ -59,7 +61,7 @@ class OrderWorkflow(Changing):
 
     async def _wait_for_start(self, start: datetime | None) -> None:
         """A future-dated order waits on a durable timer until its requested start."""
-        if start is not None and start > workflow.now():
+        if start is not None and start > workflow.now() and not self._progress.cancelled:
             await self._become(State.PENDING, reason="requested start")
             with suppress(TimeoutError):
                 await workflow.wait_condition(
@@ -78,6 +80,8 @@ class OrderWorkflow(Changing):
     async def _decompose(self) -> None:
         """Find out what has to be done, and begin."""
         self._progress.plan_is(await self._record("decompose", self._progress.ref, Decomposition))
+        if self._shown.state is State.PENDING and workflow.patched("begun-after-waiting"):
+            self._show()
         self._describe()
 
     async def _carry_out(self) -> None:

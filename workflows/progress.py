@@ -79,6 +79,8 @@ class OrderProgress:
     """Whether nothing new may be begun for the moment."""
     notice: str = ""
     """What operators should know besides: a wish that was refused."""
+    unapproved: tuple[str, ...] = ()
+    """What somebody has to approve before anything is done."""
     trouble: tuple[str, str] | None = None
     """The step that is tried again by itself, and what it said last."""
     alarm: bool = False

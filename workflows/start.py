@@ -12,6 +12,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.approval import Approval
 from domain.progress import Cancellation, Resolution
 from workflows import search_attributes
 from workflows.details import first_shown
@@ -75,6 +76,11 @@ async def cancel(client: Client, order: str, cancellation: Cancellation) -> str:
     Cancelling what is cancelled already is answered as before.
     """
     return await _tell(client, order, "cancel", cancellation)
+
+
+async def approve(client: Client, order: str, approval: Approval) -> str:
+    """Hand a person's verdict to the run: the order's state then; :class:`Declined` when it waits for none."""
+    return await _tell(client, order, "approval", approval)
 
 
 async def _tell(client: Client, order: str, update: str, said: object) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
 from api.schemas.problem import ViolationAnswer
-from api.schemas.shape import Answer, Id, Instant, Sentence, Shape, Text
+from api.schemas.shape import Answer, Id, Instant, MoneyIn, Sentence, Shape, Text
 from domain.catalog import BillingPhase, BillingType, ChargeTrigger, DeliveryKind, Kind, Lifecycle, Origin
 from domain.catalog_document import billing_type_named
 
@@ -15,8 +15,6 @@ MAX_COMPONENTS = 1_000
 
 Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Months = Annotated[int, Field(ge=1, le=1_200)]
-Amount = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,3})?$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 BillingTypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_ ]{1,40}$")]
 """Any word here; one that names no billing type breaks a rule (B04)."""
 
@@ -27,13 +25,6 @@ def _billing_type(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
 
 AskedBillingType = Annotated[BillingType, BeforeValidator(_billing_type)]
 """A billing type, also as people write it: `Service Bundle`."""
-
-
-class MoneyIn(Shape):
-    """An amount as decimal text."""
-
-    amount: Amount
-    currency: Currency
 
 
 class ComponentIn(Shape):
@@ -73,6 +64,8 @@ class _Fields(Shape):
     revenue_segment: Text | None = None
     service_charges: Annotated[list[ServiceChargeIn], Field(max_length=100)] = Field(default_factory=list)
     duration_months: Months | None = None
+    needs_approval: StrictBool = False
+    approval_above_percent: Annotated[int, Field(ge=0, le=1_000)] | None = None
     description: Sentence | None = None
     supersedes: Id | None = None
 
@@ -222,6 +215,8 @@ class ProductAnswer(Answer):
     revenue_segment: str | None
     service_charges: list[ServiceChargeAnswer]
     duration_months: int | None
+    needs_approval: bool
+    approval_above_percent: int | None
     description: str | None
     supersedes: str | None
     synced_at: datetime | None

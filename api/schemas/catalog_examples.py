@@ -45,6 +45,8 @@ PRODUCT: dict[str, Any] = {
     "revenue_segment": None,
     "service_charges": [{"trigger": "suspend", "product": "SMS-SUSPENSION-FEE"}],
     "duration_months": None,
+    "needs_approval": False,
+    "approval_above_percent": None,
     "description": None,
     "supersedes": None,
     "synced_at": None,

@@ -11,6 +11,7 @@ _SUMMARY = {
     "account": "ACME",
     "revision": 0,
     "state": "acknowledged",
+    "reason": None,
     "rollup": "inProgress",
     "submitted_at": "2026-03-01T00:00:00Z",
     "completed_at": None,
@@ -208,6 +209,7 @@ FALLOUT = {
 FALLOUTS = {"items": [FALLOUT], "next_cursor": None}
 CANCELLATION = {"order": ORDER_ID, "state": "pendingCancellation"}
 RESOLUTION = {"fallout": "1002-1", "order": ORDER_ID, "decision": "retry", "outcome": "retry of reserve:1"}
+APPROVAL = {"order": ORDER_ID, "decision": "approve", "state": "pending"}
 RESOLUTIONS = {
     "items": [
         {"fallout": "1003-1", "order": ORDER_ID, "became": "resolved", "detail": "retry of provision:1"},

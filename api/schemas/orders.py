@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from api.schemas.problem import ViolationAnswer
-from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, Uuid, closed
+from api.schemas.shape import Answer, Day, Id, Instant, MoneyIn, Sentence, Shape, Text, Uuid, closed
+from domain.money import Money
 from domain.order import Action, Order, OrderLine, State, with_defaults
 
 MAX_LINES = 10_000
@@ -20,7 +21,8 @@ Attributes = Annotated[dict[Text, Value], Field(max_length=100, json_schema_extr
 class LineIn(Shape):
     """One line, with the lines below it. Blank accounts are those of the root line, else of the order (B23).
 
-    Change actions name the `asset` they are about.
+    Change actions name the `asset` they are about. A `price` stands for the product's own; the order may need to be
+    approved for it (F31).
     """
 
     id: Id
@@ -36,6 +38,7 @@ class LineIn(Shape):
     location: Text | None = None
     promotion_ref: Text | None = None
     attributes: Attributes = Field(default_factory=dict)
+    price: MoneyIn | None = None
     due_date: Day | None = None
     service_start: Day | None = None
     service_end: Day | None = None
@@ -101,7 +104,10 @@ class OrderIn(Shape):
     billing_profile: Id | None = None
 
     def order(self) -> Order:
-        """The order in the words of the domain: lines flattened, parents first, blank accounts filled (B23)."""
+        """The order in the words of the domain: lines flattened, parents first, blank accounts filled (B23).
+
+        :class:`NoAmount` when a line's price is none.
+        """
         header = {name: getattr(self, name) for name in _HEADER}
         return with_defaults(Order(**header, lines=tuple(_flat(self.lines))))
 
@@ -110,8 +116,25 @@ def _flat(lines: Sequence[LineIn], parent: str | None = None, root: str | None =
     for line in lines:
         fields = {name: getattr(line, name) for name in _LINE}
         top = root or line.id
-        yield OrderLine(**fields, parent=parent, root=top)
+        yield OrderLine(**fields, price=_money(line), parent=parent, root=top)
         yield from _flat(line.lines, line.id, top)
+
+
+class NoAmount(ValueError):  # noqa: N818 - said like a broken rule
+    """A line's price is no amount of its currency."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+def _money(line: LineIn) -> Money | None:
+    if line.price is None:
+        return None
+    try:
+        return Money.parse(line.price.amount, line.price.currency)
+    except ValueError:
+        raise NoAmount(line.id) from None
 
 
 class BillingAnswer(Answer):
@@ -156,7 +179,7 @@ class RunAnswer(Answer):
 
 
 class OrderSummary(Answer):
-    """An order without its lines."""
+    """An order without its lines; `reason` says why it is in its state where that does not speak for itself."""
 
     id: str
     number: int
@@ -164,6 +187,7 @@ class OrderSummary(Answer):
     account: str
     revision: int
     state: State
+    reason: str | None
     rollup: Literal["completed", "attention", "inProgress"]
     submitted_at: datetime
     completed_at: datetime | None

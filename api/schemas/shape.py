@@ -82,3 +82,13 @@ Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 Day = Annotated[date, BeforeValidator(_date)]
 """A calendar date."""
+
+Amount = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,3})?$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class MoneyIn(Shape):
+    """An amount as decimal text."""
+
+    amount: Amount
+    currency: Currency

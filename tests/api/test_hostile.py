@@ -25,6 +25,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/accounts": {"id": "NEW", "name": "New", "class": "customer", "parent": "ACME"},
     "/v1/accounts/ACME-BA/billing-profiles": {"id": "NEW-BP"},
     "/v1/fallouts/1-1/resolution": {"decision": "retry", "reason": "A reason", "actor": "me", "input": {}},
+    "/v1/orders/00000000-0000-0000-0000-000000000000/approval": {"decision": "approve", "reason": "Why", "actor": "me"},
     "/v1/fallouts/resolutions": {
         "selection": {"code": "NONE"},
         "decision": "retry",

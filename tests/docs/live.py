@@ -59,10 +59,10 @@ class Live:
             "COLUMNS": "200",
         }
 
-    def order(self, example: str, **changes: Any) -> str:  # noqa: ANN401
-        """Submit an example order, with whatever number is free; the order's id."""
+    def order(self, example: str, *, prices: Mapping[str, str] | None = None, **changes: Any) -> str:  # noqa: ANN401
+        """Submit an example order, with whatever number is free, and prices of its own by product; the order's id."""
         document = json.loads((EXAMPLES / "orders" / f"{example}.json").read_text())
-        document = _unnumbered(document) | {"external_id": str(uuid4())} | changes
+        document = _priced(_unnumbered(document), prices or {}) | {"external_id": str(uuid4())} | changes
         answer = self.http.post("/v1/orders", json=document)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
@@ -215,6 +215,18 @@ def _unnumbered(document: Any) -> Any:  # noqa: ANN401 - any JSON value
             return [_unnumbered(x) for x in document]
         case _:
             return deepcopy(document)
+
+
+def _priced(document: Any, prices: Mapping[str, str]) -> Any:  # noqa: ANN401
+    match document:
+        case dict():
+            priced = {name: _priced(value, prices) for name, value in document.items()}
+            price = prices.get(document.get("product", ""))
+            return priced | ({"price": {"amount": price, "currency": "USD"}} if price else {})
+        case list():
+            return [_priced(x, prices) for x in document]
+        case _:
+            return document
 
 
 def _now() -> datetime:

@@ -86,6 +86,12 @@ def of_next_year(live: Live) -> Given:
     return {"ORDER": order}
 
 
+def too_cheap(live: Live) -> Given:
+    order = live.order("wireless", prices={"MAIN-LINE-1": "15.00"})
+    live.until(lambda: live.searched(f'OrderState = "pending" AND NeedsAttention = true AND OrderId = "{order}"') == 1)
+    return {"ORDER": order}
+
+
 def killed(part: str) -> Callable[[Live], Given]:
     def provoke(live: Live) -> Given:
         os.kill(live.found["pids"][part], signal.SIGKILL)
@@ -136,6 +142,7 @@ SITUATIONS = {
     "A neighbour lost the answer": Situation(provoke=answer_lost),
     "The network is slow": Situation(provoke=slow),
     "An order waits for its start": Situation(provoke=of_next_year, ends="pending"),
+    "An order waits for approval": Situation(provoke=too_cheap, ends="rejected"),
     "What runs is not what is billed": Situation(provoke=unbilled, once=True, ends="held"),
     "What recurs": Situation(),
     "Upgrade": Situation(),

@@ -8,6 +8,7 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 
 from adapters.switches import Mode, Switch
+from domain.approval import Approval
 from domain.order import Action
 from domain.progress import Resolution
 from tests.builders import line, order
@@ -49,6 +50,16 @@ async def rejected(shop: Shop) -> Handle:
     handle = await shop.start(order(INTERNET, billing_profile="GONE"))
     await handle.result()
     return handle
+
+
+async def approved(shop: Shop) -> Handle:
+    """An order that waits until somebody approves it."""
+    return await _verdict(shop, "approve")
+
+
+async def rejected_by_a_person(shop: Shop) -> Handle:
+    """An order that waits for approval, and is rejected."""
+    return await _verdict(shop, "reject")
 
 
 async def future_start(shop: Shop) -> Handle:
@@ -130,6 +141,13 @@ async def reconciliation(shop: Shop) -> Handle:
     return shop.client.get_workflow_handle(run)
 
 
+async def _verdict(shop: Shop, decision: str) -> Handle:
+    handle = await shop.start(order(INTERNET), approvals=("line 1: INTERNET is approved before it is carried out.",))
+    await shop.until(lambda: shop.state(_order(handle)) == "pending")
+    await handle.execute_update("approval", Approval(decision=decision, actor="ann", reason="test"))
+    return handle
+
+
 async def _decided(shop: Shop, decision: str, **given: str) -> Handle:
     shop.provisioning.switches.set("activate", REFUSED)
     handle = await shop.start(order(WIRELESS))
@@ -150,6 +168,8 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         two_bundles,
         context_only,
         rejected,
+        approved,
+        rejected_by_a_person,
         future_start,
         passing_fault,
         slow_network,

@@ -1,0 +1,92 @@
+"""Orders with prices of their own, and the verdict on those that wait for one, over HTTP."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from domain.money import Money
+from tests import builders
+from tests.api.conftest import Served, open_api
+from tests.api.test_orders import BUNDLE, an_order
+from tests.conftest import Database
+
+PLAN = builders.subscription("PLAN", "MINUTES", price=Money(3_000, "USD"), approval_above_percent=20)
+CATALOG = {**builders.WIRELESS.products, "PLAN": PLAN}
+
+
+@pytest.fixture(scope="module")
+async def shop(module_database: Database, temporal_client: Client) -> AsyncIterator[Served]:
+    async with open_api(module_database, temporal_client) as served:
+        served.shop.publish(*CATALOG.values())
+        yield served
+
+
+def priced(amount: str, currency: str = "USD") -> dict[str, Any]:
+    plan, *others = BUNDLE["lines"]
+    return an_order(lines=[{**BUNDLE, "lines": [{**plan, "price": {"amount": amount, "currency": currency}}, *others]}])
+
+
+async def say(api: Served, order: dict[str, Any], decision: str) -> tuple[int, Any]:
+    body = {"decision": decision, "reason": "A customer of ten years.", "actor": "ann"}
+    answer = await api.http.post(f"/v1/orders/{order['id']}/approval", json=body)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.req("F31")
+async def test_a_price_too_far_below_the_catalogs_waits_for_approval_and_is_billed_once_approved(shop: Served):
+    preview = (await shop.http.post("/v1/orders/preview", json=priced("15.00"))).json()
+    assert [(x["code"], x["rule"], x["line"]) for x in preview["warnings"]] == [("APPROVAL_PRICE", "F31", "1.1")]
+
+    order = await shop.in_state(await shop.submit(priced("15.00")), "pending")
+    assert order["reason"] == ("approval: line 1.1: PLAN for 15.00 USD: 50 % below the catalog's 30.00, 20 % are free.")
+    assert await say(shop, order, "approve") == (
+        200, {"order": order["id"], "decision": "approve", "state": "pending"},
+    )  # fmt: skip
+    done = await shop.in_state(order, "completed")
+    assert done["reason"] is None
+    prices = shop.shop.rows("SELECT price_minor FROM billing.purchases WHERE product = 'PLAN'")
+    assert prices == [{"price_minor": 1_500}]
+    status, problem = await say(shop, order, "approve")
+    assert (status, problem["title"]) == (409, "Not waiting")
+
+
+@pytest.mark.req("F31")
+async def test_a_rejected_order_ends_with_the_reason(shop: Served):
+    order = await shop.in_state(await shop.submit(priced("1.00")), "pending")
+    assert (await say(shop, order, "reject"))[1]["state"] == "rejected"
+    ended = await shop.in_state(order, "rejected")
+    assert ended["reason"] == "rejected by ann: A customer of ten years."
+    assert {x["state"] for x in ended["lines"]} == {"rejected"}
+
+
+@pytest.mark.req("F31")
+async def test_a_price_within_what_is_free_goes_on_at_once(shop: Served):
+    order = await shop.submit(priced("25.00"))
+    await shop.in_state(order, "completed")
+    types = [x["type"] for x in (await shop.read(f"/v1/orders/{order['id']}/events"))["items"]]
+    assert types[:2] == ["acknowledged", "inProgress"]
+
+
+@pytest.mark.req("F31")
+async def test_a_product_can_need_approval_whatever_it_costs(fresh_api: Served):
+    watched = {**builders.WIRELESS.products, "CASE": builders.unbilled("CASE", needs_approval=True)}
+    fresh_api.shop.publish(*watched.values())
+    order = await fresh_api.in_state(await fresh_api.submit(an_order()), "pending")
+    assert order["reason"] == "approval: line 1.3: CASE is approved before it is carried out."
+    assert (await say(fresh_api, order, "approve"))[0] == 200
+    await fresh_api.in_state(order, "completed")
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("1.00", "EUR"), ("-1.00", "USD"), ("1.001", "USD"), ("1.5", "JPY")])
+async def test_a_price_that_cannot_be_is_refused_and_stores_nothing(shop: Served, amount: str, currency: str):
+    before = shop.written()
+    answer = await shop.http.post("/v1/orders", json=priced(amount, currency))
+    assert answer.status_code == 422
+    assert [(x["code"], x["line"], x["field"]) for x in answer.json()["violations"]] == [("PRICE", "1.1", "price")]
+    assert shop.written() == before
+
+
+async def test_an_order_that_does_not_exist_takes_no_verdict(shop: Served):
+    assert (await say(shop, {"id": "00000000-0000-0000-0000-000000000000"}, "approve"))[0] == 404

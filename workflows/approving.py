@@ -1,0 +1,87 @@
+"""Orders that somebody has to approve before anything is done for them (F31)."""
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from activities.messages import Approved
+from domain.approval import Approval, Verdict
+from domain.order import State
+from workflows.changing import Changing
+from workflows.messages import OrderRun
+
+
+class Approving(Changing):
+    """An order under way that may have to be approved."""
+
+    def __init__(self, run: OrderRun) -> None:
+        """Nobody has said anything yet."""
+        super().__init__(run)
+        self._progress.unapproved = run.approvals
+        self._verdict: Approval | None = None
+
+    async def _is_approved(self) -> bool:
+        """Whether the order may go on; it waits, for as long as it takes, for somebody to say so.
+
+        An order that is cancelled meanwhile goes on to its end as one that was approved.
+        """
+        if not self._progress.unapproved:
+            return True
+        await self._become(State.PENDING, reason=f"approval: {'; '.join(self._progress.unapproved)}"[:500])
+        await workflow.wait_condition(lambda: self._verdict is not None or self._progress.cancelled)
+        async with self._turn:
+            if self._verdict is not None and not self._progress.cancelled:
+                await self._write_down(self._verdict)
+            self._progress.unapproved = ()
+            self._show()
+            return self._progress.state is not State.REJECTED
+
+    async def _write_down(self, verdict: Approval) -> None:
+        start = self._run.requested_start
+        approved = Approved(
+            ref=self._progress.ref,
+            approval=verdict,
+            request=f"{self._run.number}-approval",
+            then="requested start" if start is not None and start > workflow.now() else None,
+        )
+        await self._record("approve", approved, type(None))
+        if verdict.decision == Verdict.REJECT:
+            self._progress.state = State.REJECTED
+
+    @workflow.update(description="Approve or reject the order, with actor and reason.")
+    async def approval(self, approval: Approval) -> str:
+        """Say whether the order may go on; answered with its state once that is on record."""
+        self._verdict = approval
+        await workflow.wait_condition(lambda: not self._progress.unapproved)
+        if self._progress.cancelled:
+            raise ApplicationError("the order is cancelled", type="NOT_OPEN", non_retryable=True)
+        return self._progress.state
+
+    @approval.validator
+    def _may_say(self, approval: Approval) -> None:
+        if problem := self._objection_to(approval):
+            raise ApplicationError(problem[1], type=problem[0], non_retryable=True)
+
+    @workflow.signal(description="Approve the order: for batches. Like the update, without an answer.")
+    def approve(self, approval: Approval) -> None:
+        """Approve the order; ignored if it does not wait for that."""
+        self._say(approval, Verdict.APPROVE)
+
+    @workflow.signal(description="Reject the order: for batches. Like the update, without an answer.")
+    def reject(self, approval: Approval) -> None:
+        """Reject the order; ignored if it does not wait for approval."""
+        self._say(approval, Verdict.REJECT)
+
+    def _say(self, approval: Approval, verdict: Verdict) -> None:
+        said = Approval(actor=approval.actor, reason=approval.reason, decision=verdict)
+        if self._objection_to(said) is None:
+            self._verdict = said
+
+    def _objection_to(self, approval: Approval) -> tuple[str, str] | None:
+        """Why a verdict cannot be taken: a stable code and a sentence; ``None`` when it can."""
+        if not self._progress.unapproved or self._verdict is not None:
+            return "NOT_OPEN", "the order does not wait for approval"
+        if approval.decision not in {*Verdict}:
+            return "NOT_ALLOWED", "it is approve or reject"
+        if not approval.actor.strip() or not approval.reason.strip():
+            return "NO_REASON", "actor and reason are needed"
+        return None
