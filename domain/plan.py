@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class System(StrEnum):
@@ -108,7 +109,7 @@ class PlanItem:
     lines: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """``provision:1.2``: unique in the plan, the same every time the same order is decomposed."""
         return f"{self.function}:{self.subject}"
@@ -135,10 +136,10 @@ class Plan:
         finished, busy = set(settled), set(taken)
         sent: dict[str, tuple[Function, str]] = {}
         for item in self.items:
-            batch = (item.function, item.root)
-            waits = [d for d in item.depends_on if d not in finished]
-            if item.id in finished or item.id in busy or any(sent.get(d) != batch for d in waits):
+            if item.id in finished or item.id in busy:
                 continue
-            ready.setdefault(batch, []).append(item)
-            sent[item.id] = batch
+            batch = (item.function, item.root)
+            if all(x in finished or sent.get(x) == batch for x in item.depends_on):
+                ready.setdefault(batch, []).append(item)
+                sent[item.id] = batch
         return [tuple(items) for items in ready.values()]

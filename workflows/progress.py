@@ -1,6 +1,6 @@
 """How far an order is: the state its workflow decides upon, without a clock and without awaiting anything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -70,6 +70,8 @@ class OrderProgress:
     lines: dict[str, str] = field(default_factory=dict)
     """The first lines by id, as operators are shown them."""
     steps: dict[str, StepProgress] = field(default_factory=dict)
+    bundles: dict[str, list[StepProgress]] = field(default_factory=dict)
+    """The same steps by root bundle, so that a question about one bundle does not cost more in a large order."""
     undecided: dict[str, Undecided] = field(default_factory=dict)
     given_up: dict[str, GivenUp] = field(default_factory=dict)
     """The root bundles that are not to be carried out any more."""
@@ -92,6 +94,9 @@ class OrderProgress:
         self.plan = decomposition.plan
         self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
         self.steps = {item.id: StepProgress(item) for item in self.plan.items}
+        self.bundles = {}
+        for step in self.steps.values():
+            self.bundles.setdefault(step.item.root, []).append(step)
         self.state = State.IN_PROGRESS
 
     def ready(self) -> list[tuple[PlanItem, ...]]:
@@ -129,7 +134,7 @@ class OrderProgress:
 
     def is_point_of_no_return(self, items: Sequence[PlanItem]) -> bool:
         """Whether sending this would be the point of no return of its bundle, as far as is on record (2.7)."""
-        passed = (x for x in self._of(items[0].root) if x.item.no_return and x.state is StepState.DONE)
+        passed = (x for x in self.bundles[items[0].root] if x.item.no_return and x.state is StepState.DONE)
         return any(x.no_return for x in items) and not any(passed)
 
     def barrier(self, *, force: bool = False) -> StepProgress | None:
@@ -171,13 +176,14 @@ class OrderProgress:
     def allowed(self, undecided: Undecided) -> tuple[Decision, ...]:
         """What may be decided now: other steps of the bundle may have gone on since it fell out."""
         item = self.steps[undecided.fallout.step].item
-        roots = self.bundles_of(item)
-        others = (x for x in self.steps.values() if x.item.root in roots and x.item is not item)
+        others = (x for root in self.bundles_of(item) for x in self.bundles[root] if x.item is not item)
         begun = {x.item.function for x in others if x.has_begun}
         return decisions(item.function, begun, in_doubt=undecided.fallout.in_doubt)
 
     def bundles_of(self, item: PlanItem) -> set[str]:
         """The bundles that cannot end well without a step: its own, and all that wait for it."""
+        if item.function is not Function.SYNC_CUSTOMER:  # the only step that steps of other bundles wait for
+            return {item.root}
         return {item.root, *(x.item.root for x in self.steps.values() if item.id in x.item.depends_on)}
 
     def give_up(self, undecided: Undecided) -> None:
@@ -209,11 +215,11 @@ class OrderProgress:
 
     def is_busy(self, root: str) -> bool:
         """Whether anything of a bundle is under way or waits for a person."""
-        return any(x.state in BUSY for x in self._of(root))
+        return any(x.state in BUSY for x in self.bundles[root])
 
     def to_undo(self, root: str) -> list[StepProgress]:
         """The steps of a bundle that may have had an effect that can be taken back, last first (2.7)."""
-        steps = [x for x in self._of(root) if x.item.function.undo]
+        steps = [x for x in self.bundles[root] if x.item.function.undo]
         return [x for x in reversed(steps) if x.resent or x.state is StepState.DONE]
 
     def taken_back(self, step: StepProgress) -> Taken:
@@ -223,6 +229,3 @@ class OrderProgress:
     def title(self, items: Sequence[PlanItem]) -> str:
         """The lines that steps are about, as an operator reads it beside an activity."""
         return ", ".join(self.lines.get(x.subject, x.subject) for x in items)[:200]
-
-    def _of(self, root: str) -> Iterator[StepProgress]:
-        return (x for x in self.steps.values() if x.item.root == root)

@@ -23,6 +23,7 @@ class UnderWay:
         self._run = run
         self._progress = OrderProgress(OrderRef(order=run.order, revision=run.revision))
         self._shown: Shown = first_shown(run, workflow.now())
+        self._is_to_be_described = False
         self._sending: list[asyncio.Task[None]] = []
         self._waiting: list[asyncio.Task[None]] = []
 
@@ -49,6 +50,13 @@ class UnderWay:
         self._describe()
 
     def _describe(self) -> None:
+        """Have the run's details written anew: once for all that changes at the same moment."""
+        if not self._is_to_be_described:
+            self._is_to_be_described = True
+            asyncio.get_running_loop().call_soon(self._write_details)
+
+    def _write_details(self) -> None:
+        self._is_to_be_described = False
         workflow.set_current_details(details(self._run, self._progress))
 
     def _start(self, work: Coroutine[None, None, None], *, among: list[asyncio.Task[None]]) -> None:
