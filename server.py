@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -13,6 +12,7 @@ from temporalio.client import Client
 from typing_extensions import override
 
 import observability
+from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 from api.app import create_app
 from api.house import House
@@ -38,16 +38,7 @@ async def _serve(settings: Settings) -> None:
         data_converter=DATA_CONVERTER,
         lazy=True,  # orders are stored while Temporal is away
     )
-    app = create_app(
-        House(
-            engine=engine,
-            temporal=temporal,
-            task_queue=settings.task_queue,
-            temporal_ui_url=settings.temporal_ui_url,
-            billing_references=_billing_references(settings, engine),
-            due_times=settings.due_times,
-        )
-    )
+    app = create_app(house(settings, engine, temporal))
     _spare_the_collector()
     config = uvicorn.Config(
         app,
@@ -63,14 +54,22 @@ async def _serve(settings: Settings) -> None:
         engine.dispose()
 
 
-def _billing_references(settings: Settings, engine: Engine) -> Callable[[str], Sequence[str]]:
-    """Whom to ask for the open purchases of a product."""
+def house(settings: Settings, engine: Engine, temporal: Client) -> House:
+    """What the API works with."""
+    billing: EmbeddedBilling | BillingClient
     match settings.neighbours:
         case Neighbours.EMBEDDED:
             billing = EmbeddedBilling(engine, clock=lambda: datetime.now(UTC))
         case Neighbours.URLS:
-            raise NotImplementedError
-    return lambda product: billing.references(product=product)
+            billing = BillingClient(str(settings.billing_url))
+    return House(
+        engine=engine,
+        temporal=temporal,
+        task_queue=settings.task_queue,
+        temporal_ui_url=settings.temporal_ui_url,
+        billing_references=lambda product: billing.references(product=product),
+        due_times=settings.due_times,
+    )
 
 
 def _spare_the_collector() -> None:

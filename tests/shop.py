@@ -71,6 +71,7 @@ class Shop:
     supplies: Supplies
     provisioning: EmbeddedProvisioning
     billing: EmbeddedBilling
+    patience: Patience = HASTE
 
     def publish(self, *products: Product) -> Catalog:
         """Publish these products as the current catalog."""
@@ -106,13 +107,13 @@ class Shop:
         return stored
 
     async def start(
-        self, order: Order, *, patience: Patience = HASTE, approvals: tuple[str, ...] = ()
+        self, order: Order, *, patience: Patience | None = None, approvals: tuple[str, ...] = ()
     ) -> WorkflowHandle[Any, OrderEnd]:
-        """Submit an order and start its run; it waits for ``approvals`` first."""
+        """Submit an order and start its run, with the house's patience unless said otherwise."""
         return await self.run(self.submit(order), patience=patience, approvals=approvals)
 
     async def run(
-        self, stored: submissions.Submitted, *, patience: Patience = HASTE, approvals: tuple[str, ...] = ()
+        self, stored: submissions.Submitted, *, patience: Patience | None = None, approvals: tuple[str, ...] = ()
     ) -> WorkflowHandle[Any, OrderEnd]:
         """Start the run of a stored order."""
         order = stored.order
@@ -122,7 +123,7 @@ class Shop:
             account=order.account,
             title=order.lines[0].product,
             requested_start=order.requested_start,
-            patience=patience,
+            patience=patience or self.patience,
             approvals=approvals,
         )
         await start.start_order(self.client, run, task_queue=self.task_queue, now=worker.now())

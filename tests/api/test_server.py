@@ -33,7 +33,7 @@ class Process:
 
 
 @asynccontextmanager
-async def process(api: Served, *, temporal: str) -> AsyncIterator[Process]:
+async def process(api: Served, *, temporal: str, **settings: str) -> AsyncIterator[Process]:
     """An API process on the database and the task queue of a house."""
     port = free_port()
     environment = {
@@ -42,6 +42,7 @@ async def process(api: Served, *, temporal: str) -> AsyncIterator[Process]:
         "ORDERLOOM_TEMPORAL_ADDRESS": temporal,
         "ORDERLOOM_TASK_QUEUE": api.shop.task_queue,
         "ORDERLOOM_API_PORT": str(port),
+        **{f"ORDERLOOM_{name.upper()}": value for name, value in settings.items()},
     }
     started = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, env=environment)
     try:
@@ -100,3 +101,13 @@ async def test_a_process_that_is_asked_to_end_sends_its_watchers_home_and_ends_a
             assert [line async for line in lines]
             await ended
         assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_an_api_whose_neighbours_are_other_systems_needs_none_of_them_to_take_orders(
+    fresh_api: Served, temporal_address: str
+):
+    nowhere = "http://127.0.0.1:1"
+    urls = {f"{system}_url": nowhere for system in ("inventory", "provisioning", "billing")}
+    async with process(fresh_api, temporal=temporal_address, neighbours="urls", **urls) as running:
+        answer = await running.http.post("/v1/orders", json=an_order())
+        assert answer.status_code == 202

@@ -12,7 +12,7 @@ from domain.approval import Approval
 from domain.order import Action
 from domain.progress import Resolution
 from tests.builders import line, order
-from tests.shop import Shop
+from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows.reconciliation import start_reconciliation
 
@@ -118,7 +118,7 @@ async def nested_service_refused(shop: Shop) -> Handle:
 async def exhausted_and_retried(shop: Shop) -> Handle:
     """Patience ends, a person retries, the neighbour is asked by key first."""
     shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE))
-    handle = await shop.start(order(INTERNET))
+    handle = await shop.start(order(INTERNET), patience=hasty(first_s=3.0))
     fallout = await shop.fallout(_order(handle))
     shop.billing.switches.clear("initiate")
     await shop.decide(fallout, "retry")
