@@ -23,6 +23,7 @@ from activities.neighbours import Billing, Inventory, Provisioning
 from activities.provisioning import ProvisioningActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
+from activities.steps import StepActivities
 from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.inventory.client import InventoryClient
@@ -172,14 +173,16 @@ def activities(
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
     inventory = InventoryActivities(joined.inventory, records, clock)
-    provisioning = ProvisioningActivities(joined.provisioning, records, clock)
+    provisioning = ProvisioningActivities(joined.provisioning, records)
     billing = BillingActivities(joined.billing, records, records, clock)
     own = RecordActivities(records, clock, propagated, due)
     catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), clock)
     reconciliations = PostgresReconciliations(engine, PostgresWorkList(engine, due))
     compared = ReconciliationActivities(joined.provisioning, joined.billing, reconciliations, clock, grace)
+    steps = StepActivities(records, {**inventory.sends, **provisioning.sends, **billing.sends, **own.sends}, clock)
 
-    found = [getattr(x, name) for x in (inventory, provisioning, billing, own, catalog, compared) for name in dir(x)]
+    every = (steps, inventory, provisioning, billing, own, catalog, compared)
+    found = [getattr(x, name) for x in every for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 
 

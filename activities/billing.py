@@ -1,21 +1,21 @@
 """The billing protocol's calls: synchronize, initiate, fulfill, purchase; void is the undo of initiate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal, Sending, ask, carry_out, take_back
-from activities.messages import Batch, Outcome, Taken
+from activities.journal import Journal, Send, Sending, ask, take_back
+from activities.messages import Taken
 from activities.neighbours import Billing
 from activities.records import Accounts
 from domain.billing import Account, Billed, ServiceOrder, service_order
 from domain.catalog import BillingPhase
 from domain.in_flight import InFlight
 from domain.neighbour import Refused
-from domain.plan import Function, PlanItem, Undo
+from domain.plan import PROVING, Function, PlanItem, Undo
 from domain.progress import Done
 
 _BILLED = TypeAdapter(Billed)
@@ -31,12 +31,18 @@ class BillingActivities:
     accounts: Accounts
     clock: Callable[[], datetime]
 
-    @activity.defn(name=Function.SYNC_CUSTOMER.value)
-    def sync_customer(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Tell billing of a billing account before its first call (F34)."""
-        return carry_out(self.journal, batch, self._sync)
+    @property
+    def sends(self) -> Mapping[Function, Send]:
+        """How billing carries out what it does."""
+        return {
+            Function.SYNC_CUSTOMER: self._sync,
+            Function.INITIATE_BILLING: self._initiate,
+            Function.FULFILL_BILLING: self._fulfill,
+            Function.PURCHASE: self._purchase,
+        }
 
     def _sync(self, sending: Sending) -> Done | Refused:
+        """Tell billing of a billing account before its first call (F34)."""
         account = self.accounts.account(sending.item.subject)
         answer = ask(
             self.journal,
@@ -51,32 +57,30 @@ class BillingActivities:
         self.accounts.synchronized(account.id, at=at)
         return Done(step=sending.item.id, key=sending.key, at=at, result=_ACCOUNT.dump_python(answer, mode="json"))
 
-    @activity.defn(name=Function.INITIATE_BILLING.value)
-    def initiate_billing(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Phase one: instances and products exist in billing before anything is activated (B49, F21)."""
-        return carry_out(self.journal, batch, self._initiate)
-
     def _initiate(self, sending: Sending) -> Done | Refused:
+        """Phase one: instances and products exist in billing before anything is activated (B49, F21)."""
         orders = initiated_services(sending.in_flight, sending.item)
-        return self._bill(sending, lambda: self.billing.initiate(key=sending.key, orders=orders))
-
-    @activity.defn(name=Function.FULFILL_BILLING.value)
-    def fulfill_billing(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Phase two: billed from the date of the proof; retries keep that date (B57, 5.5)."""
-        return carry_out(self.journal, batch, self._fulfill)
+        return self._bill(sending, lambda: self.billing.initiate(key=sending.key, orders=orders), at=self.clock())
 
     def _fulfill(self, sending: Sending) -> Done | Refused:
-        order, actual = carried(sending.in_flight, sending.item), sending.actual or self.clock()
-        return self._bill(sending, lambda: self.billing.fulfill(key=sending.key, order=order, actual=actual))
-
-    @activity.defn(name=Function.PURCHASE.value)
-    def purchase(self, batch: Batch) -> tuple[Outcome, ...]:
-        """The one call of single-phase billing (B48)."""
-        return carry_out(self.journal, batch, self._purchase)
+        """Phase two: billed from the date of the proof; retries keep that date (B57, 5.5)."""
+        order, actual = carried(sending.in_flight, sending.item), self._actual(sending)
+        return self._bill(sending, lambda: self.billing.fulfill(key=sending.key, order=order, actual=actual), at=actual)
 
     def _purchase(self, sending: Sending) -> Done | Refused:
-        order, actual = carried(sending.in_flight, sending.item), sending.actual or self.clock()
-        return self._bill(sending, lambda: self.billing.purchase(key=sending.key, order=order, actual=actual))
+        """The one call of single-phase billing (B48)."""
+        order, actual = carried(sending.in_flight, sending.item), self._actual(sending)
+        return self._bill(
+            sending, lambda: self.billing.purchase(key=sending.key, order=order, actual=actual), at=actual
+        )
+
+    def _actual(self, sending: Sending) -> datetime:
+        """The date from which a step is billed: told, or that of the proof that was made in the same batch (5.3)."""
+        if sending.actual is not None:
+            return sending.actual
+        proving = (x for x in sending.item.depends_on if sending.in_flight.item(x).function in PROVING)
+        proofs = sending.earlier.of(proving).values()
+        return max((datetime.fromisoformat(x["at"]) for x in proofs), default=None) or self.clock()
 
     @activity.defn(name=Undo.VOID_INITIATED.value)
     def void_initiated(self, taken: Taken) -> None:
@@ -90,7 +94,7 @@ class BillingActivities:
                 return answer
         return None
 
-    def _bill(self, sending: Sending, call: Callable[[], Billed | Refused]) -> Done | Refused:
+    def _bill(self, sending: Sending, call: Callable[[], Billed | Refused], *, at: datetime) -> Done | Refused:
         answer = ask(
             self.journal,
             sending,
@@ -100,7 +104,6 @@ class BillingActivities:
         )
         if isinstance(answer, Refused):
             return answer
-        at = sending.actual or self.clock()
         return Done(step=sending.item.id, key=sending.key, at=at, result=_BILLED.dump_python(answer, mode="json"))
 
 

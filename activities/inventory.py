@@ -1,14 +1,14 @@
 """Reserve, deliver and commit stock and numbers; release is the undo of reserve."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal, Sending, ask, carry_out, take_back
-from activities.messages import Batch, Outcome, Taken
+from activities.journal import Journal, Send, Sending, ask, take_back
+from activities.messages import Taken
 from activities.neighbours import Inventory
 from domain.inventory import Delivery, Reservation, demands
 from domain.neighbour import Refused
@@ -27,12 +27,17 @@ class InventoryActivities:
     journal: Journal
     clock: Callable[[], datetime]
 
-    @activity.defn(name=Function.RESERVE.value)
-    def reserve(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Hold all that the lines of a bundle need, or nothing (F11)."""
-        return carry_out(self.journal, batch, self._reserve)
+    @property
+    def sends(self) -> Mapping[Function, Send]:
+        """How inventory carries out what it does."""
+        return {
+            Function.RESERVE: self._reserve,
+            Function.DELIVER: self._deliver,
+            Function.COMMIT: self._commit,
+        }
 
     def _reserve(self, sending: Sending) -> Done | Refused:
+        """Hold all that the lines of a bundle need, or nothing (F11)."""
         demanded = demands(sending.in_flight.decomposed, sending.item)
         answer = ask(
             self.journal,
@@ -43,13 +48,8 @@ class InventoryActivities:
         )
         return self._reserved(sending, answer)
 
-    @activity.defn(name=Function.DELIVER.value)
-    def deliver(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Hand physical goods to the customer; done on proof, at the time of the proof (F03, F04)."""
-        self.journal.sent(batch.ref.order, steps=[x.id for x in batch.steps], at=self.clock())
-        return carry_out(self.journal, batch, self._deliver)
-
     def _deliver(self, sending: Sending) -> Done | Refused:
+        """Hand physical goods to the customer; done on proof, at the time of the proof (F03, F04)."""
         reservation = self._reservation(sending)
         answer = ask(
             self.journal,
@@ -63,12 +63,8 @@ class InventoryActivities:
         result = _DELIVERY.dump_python(answer, mode="json")
         return Done(step=sending.item.id, key=sending.key, at=answer.at, result=result)
 
-    @activity.defn(name=Function.COMMIT.value)
-    def commit(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Take what was reserved for good, once it is delivered (F29)."""
-        return carry_out(self.journal, batch, self._commit)
-
     def _commit(self, sending: Sending) -> Done | Refused:
+        """Take what was reserved for good, once it is delivered (F29)."""
         reservation = self._reservation(sending)
         answer = ask(
             self.journal,
@@ -93,4 +89,4 @@ class InventoryActivities:
     def _reservation(self, sending: Sending) -> str:
         """The key under which the bundle's reservation was made."""
         step = f"{Function.RESERVE}:{sending.item.root}"
-        return str(self.journal.results(sending.in_flight.id, [step])[step]["key"])
+        return str(sending.earlier.of([step])[step]["key"])

@@ -1,18 +1,17 @@
-"""What activities need of our own records, and how one step is carried out: key, call, answer, journal."""
+"""What activities need of our own records, and how a neighbour is asked: once more by key where there is doubt."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, assert_never, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import structlog
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import Batch, Outcome, Taken
+from activities.messages import Taken
 from domain.in_flight import InFlight
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
-from domain.order import key
+from domain.order import State, key
 from domain.plan import PlanItem
 from domain.progress import Done, OrderRef
 from domain.provisioning import Working
@@ -28,8 +27,11 @@ class Journal(Protocol):
         """The order under way."""
         ...
 
-    def done(self, order: str, done: Sequence[Done]) -> None:
-        """Write down that steps are done; twice is once."""
+    def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
+        """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
+
+        The order's state when that was the last of it. Twice is once.
+        """
         ...
 
     def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
@@ -49,71 +51,43 @@ class Journal(Protocol):
         ...
 
 
+class Answers:
+    """What an order's steps were answered: those of one batch as they come, earlier ones as they were written down."""
+
+    def __init__(self, journal: Journal, order: str) -> None:
+        """Nothing is read before it is asked for."""
+        self._journal = journal
+        self._order = order
+        self._known: dict[str, Mapping[str, Any]] = {}
+
+    def add(self, done: Done) -> None:
+        """One more step is done."""
+        self._known[done.step] = {**done.result, "key": done.key}
+
+    def of(self, steps: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The answers of those of the steps that are done, by step id; each with the ``key`` that did it."""
+        wanted = list(steps)
+        if unknown := [x for x in wanted if x not in self._known]:
+            self._known |= self._journal.results(self._order, unknown)
+        return {x: self._known[x] for x in wanted if x in self._known}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """One step on its way to a neighbour; ``repeated``: an earlier attempt may have had its effect already."""
+    """One step on its way to whoever carries it out; ``repeated``: an earlier attempt may have had its effect already.
+
+    ``actual`` is the date from which something is billed, ``earlier`` has the answers of the steps before it.
+    """
 
     in_flight: InFlight
     item: PlanItem
     key: str
     actual: datetime | None
     repeated: bool
+    earlier: Answers
 
 
 Send = Callable[[Sending], Done | Working | Refused]
-
-
-def carry_out(journal: Journal, batch: Batch, send: Send) -> tuple[Outcome, ...]:
-    """Carry out the steps of a batch in order, and write down those that are done, also when a later one fails.
-
-    A step that waits for one that was refused, or is still at work, is left for another batch.
-    """
-    done: list[Done] = []
-    outcomes: list[Outcome] = []
-    unsettled: set[str] = set()
-    try:
-        for sending in sendings(journal, batch):
-            if unsettled & set(sending.item.depends_on):
-                unsettled.add(sending.item.id)
-                continue
-            answer = send(sending)
-            outcomes.append(outcome(sending.item.id, answer))
-            if isinstance(answer, Done):
-                done.append(answer)
-            else:
-                unsettled.add(sending.item.id)
-    finally:
-        if done:
-            journal.done(batch.ref.order, done)
-    return tuple(outcomes)
-
-
-def sendings(journal: Journal, batch: Batch) -> Iterator[Sending]:
-    """The steps of a batch with what they are about and the key each is known by."""
-    in_flight = journal.load(batch.ref)
-    repeated = batch.resent or activity.info().attempt > 1
-    for step in batch.steps:
-        item = in_flight.item(step.id)
-        yield Sending(
-            in_flight=in_flight,
-            item=item,
-            key=key(batch.ref.order, item.subject, item.function, step.generation),
-            actual=step.actual,
-            repeated=repeated,
-        )
-
-
-def outcome(step: str, answer: Done | Working | Refused) -> Outcome:
-    """A neighbour's answer as the workflow needs it."""
-    match answer:
-        case Done():
-            return Outcome(step=step, at=answer.at)
-        case Working():
-            return Outcome(step=step, again_in_s=answer.again_in_s)
-        case Refused():
-            return Outcome(step=step, code=answer.code, message=answer.message)
-        case _:
-            assert_never(answer)
 
 
 def ask(

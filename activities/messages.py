@@ -20,7 +20,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Plan items of one function and one root bundle, in order. ``resent``: an earlier attempt may have happened."""
+    """Plan items of one root bundle, each after what it waits for. ``resent``: an earlier attempt may have happened."""
 
     ref: OrderRef
     steps: tuple[Step, ...]
@@ -51,23 +51,28 @@ class LineTitle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validation:
-    """The verdict on an acknowledged order: codes of what is broken now, none when it can go on."""
-
-    violations: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Decomposition:
     """The plan without the lines of its items, and the first lines by title."""
 
     items: tuple[PlanItem, ...]
     lines: tuple[LineTitle, ...] = ()
+    in_a_row: bool = False
 
     @property
     def plan(self) -> Plan:
         """The plan."""
-        return Plan(items=self.items)
+        return Plan(items=self.items, in_a_row=self.in_a_row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The verdict on an acknowledged order: codes of what is broken now; none when it can go on, with its plan.
+
+    Orders that began earlier have no plan yet.
+    """
+
+    violations: tuple[str, ...] = ()
+    decomposition: Decomposition | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

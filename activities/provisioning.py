@@ -1,15 +1,14 @@
 """Bring services up on the network; deactivate is the undo."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal, Sending, ask, carry_out, take_back
-from activities.messages import Batch, Outcome, Taken
+from activities.journal import Journal, Send, Sending, ask, take_back
+from activities.messages import Taken
 from activities.neighbours import Provisioning
 from domain.neighbour import Refused
 from domain.plan import Function, Undo
@@ -21,19 +20,18 @@ _ACTIVATION = TypeAdapter(Activation)
 
 @dataclass(frozen=True)
 class ProvisioningActivities:
-    """The steps that the network carries out; ``clock`` says when they are sent."""
+    """The steps that the network carries out."""
 
     provisioning: Provisioning
     journal: Journal
-    clock: Callable[[], datetime]
 
-    @activity.defn(name=Function.PROVISION.value)
-    def provision(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Activate services, a nested one after the one it stands in (F02, F20)."""
-        self.journal.sent(batch.ref.order, steps=[x.id for x in batch.steps], at=self.clock())
-        return carry_out(self.journal, batch, self._activate)
+    @property
+    def sends(self) -> Mapping[Function, Send]:
+        """How the network carries out what it does."""
+        return {Function.PROVISION: self._activate}
 
     def _activate(self, sending: Sending) -> Done | Working | Refused:
+        """Activate a service, a nested one after the one it stands in (F02, F20)."""
         service = network_service(sending, self._numbers(sending))
         answer = ask(
             self.journal,
@@ -53,7 +51,7 @@ class ProvisioningActivities:
         if not any(in_flight.decomposed.product(x).pool for x in in_flight.lines(sending.item)):
             return {}
         step = f"{Function.RESERVE}:{sending.item.root}"
-        held = self.journal.results(in_flight.id, [step]).get(step, {}).get("held", ())
+        held = sending.earlier.of([step]).get(step, {}).get("held", ())
         return {x["pool"]: tuple(x["values"]) for x in held if x["pool"] and x["line"] in sending.item.lines}
 
     @activity.defn(name=Undo.DEACTIVATE.value)

@@ -8,24 +8,13 @@ from typing import Protocol
 from pydantic import TypeAdapter
 from temporalio import activity
 
-from activities.journal import Journal
-from activities.messages import (
-    Approved,
-    Batch,
-    Decomposition,
-    Ended,
-    LineTitle,
-    Outcome,
-    RootEnd,
-    Transition,
-    Validation,
-)
+from activities.journal import Answers, Journal, Send, Sending
+from activities.messages import Approved, Decomposition, Ended, LineTitle, RootEnd, Transition, Validation
 from domain.approval import Approval
 from domain.billing import Account, Billed
-from domain.decomposition import decompose
 from domain.fallout import DUE, DueTimes, FalloutType, priority
 from domain.in_flight import Correction, InFlight
-from domain.installation import Completed, InstalledAsset, closing_steps, installed
+from domain.installation import Completed, Installation, closing_steps, installed
 from domain.inventory import Reservation
 from domain.order import Action, State
 from domain.plan import Function, PlanItem, System
@@ -78,11 +67,6 @@ class Records(Journal, Protocol):
         """Write down a verdict on an order; one that is rejected ends there. Twice is once."""
         ...
 
-    def install(self, in_flight: InFlight, item: PlanItem, assets: Sequence[InstalledAsset], done: Done, *,
-                delivered: Mapping[str, datetime]) -> State | None:  # fmt: skip
-        """Write a bundle's assets and complete its lines; the order's state when that was the last of it."""
-        ...
-
     def states(self, order: str) -> Mapping[str, State]:
         """The present states of the order's lines."""
         ...
@@ -123,43 +107,50 @@ class RecordActivities:
 
     @activity.defn
     def validate(self, ref: OrderRef) -> Validation:
-        """Whether the order still breaks no rule, now that its turn has come (W2)."""
+        """Whether the order still breaks no rule, now that its turn has come; if so it is decomposed (W2)."""
         in_flight = self.records.load(ref)
-        violations = validate(in_flight.order, in_flight.catalog, self.records.facts(in_flight))
-        return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in violations))
+        facts = self.records.facts(in_flight)
+        if violations := validate(in_flight.order, in_flight.catalog, facts):
+            return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in violations))
+        return Validation(decomposition=self._decompose(in_flight, facts))
 
     @activity.defn
     def decompose(self, ref: OrderRef) -> Decomposition:
+        """Decompose an order that was validated when that was a step of its own."""
+        in_flight = self.records.load(ref)
+        return self._decompose(in_flight, self.records.facts(in_flight))
+
+    def _decompose(self, in_flight: InFlight, facts: Facts) -> Decomposition:
         """Decompose the order, store its plan and begin (W2, B34).
 
         A plan that an earlier attempt has stored stays: billing may have been told of an account meanwhile.
         """
-        in_flight = self.records.load(ref)
         order = in_flight.order
-        unsynced = self.records.facts(in_flight).unsynced_accounts
-        plan = decompose(order, in_flight.catalog, unsynced_accounts=unsynced)
+        plan = in_flight.plan(unsynced_accounts=facts.unsynced_accounts)
         context = [x.id for x in order.lines if x.action is Action.NONE]
-        if not self.records.planned(ref.order, plan.items, context=context):
-            synchronized = self.records.synchronizations(ref.order)
-            plan = decompose(order, in_flight.catalog, unsynced_accounts=synchronized)
+        if not self.records.planned(in_flight.id, plan.items, context=context):
+            plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
         return Decomposition(
             items=tuple(replace(item, lines=()) for item in plan.items),
             lines=tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES]),
+            in_a_row=plan.in_a_row,
         )
 
-    @activity.defn(name=Function.ASSET.value)
-    def asset(self, batch: Batch) -> tuple[Outcome, ...]:
-        """Create the installed assets of a bundle and complete its lines (A02, A11, F05)."""
-        in_flight = self.records.load(batch.ref)
-        return tuple(self._install(in_flight, in_flight.items[step.id]) for step in batch.steps)
+    @property
+    def sends(self) -> Mapping[Function, Send]:
+        """How we carry out what is done on our own records."""
+        return {Function.ASSET: self._install}
 
-    def _install(self, in_flight: InFlight, item: PlanItem) -> Outcome:
-        at = self.clock()
-        completed = self._completed(in_flight, closing_steps(in_flight, item.root))
-        done = Done(step=item.id, key=f"{in_flight.id}:{item.id}", at=at, result={})
-        assets = installed(in_flight, item, completed, at=at)
-        state = self.records.install(in_flight, item, assets, done, delivered=self._dates(in_flight, item, completed))
-        return Outcome(step=item.id, at=at, order_state=state)
+    def _install(self, sending: Sending) -> Done:
+        """Find the installed assets of a bundle; they are written down with its last steps (A02, A11, F05)."""
+        in_flight, item, at = sending.in_flight, sending.item, self.clock()
+        completed = _completed(sending.earlier, closing_steps(in_flight, item.root))
+        installation = Installation(
+            root=item.root,
+            assets=installed(in_flight, item, completed, at=at),
+            delivered=self._dates(in_flight, item, completed),
+        )
+        return Done(step=item.id, key=sending.key, at=at, installation=installation)
 
     def _dates(self, in_flight: InFlight, item: PlanItem, completed: Completed) -> Mapping[str, datetime]:
         """When each line of a bundle was delivered: by itself, or if so configured with the bundle above it (B29)."""
@@ -171,22 +162,6 @@ class RecordActivities:
                 found = propagate(in_flight.decomposed, line, values, states=states, fields=self.propagated)
                 dates |= dict.fromkeys(found.changes, at)
         return dates
-
-    def _completed(self, in_flight: InFlight, steps: Iterable[PlanItem]) -> Completed:
-        items = {x.id: x for x in steps}
-        answers = self.records.results(in_flight.id, items)
-        reservation: Reservation | None = None
-        delivered: dict[str, datetime] = {}
-        billed: dict[str, Billed] = {}
-        for id_, answer in answers.items():
-            item = items[id_]
-            if item.function is Function.RESERVE:
-                reservation = _RESERVATION.validate_python(answer)
-            elif item.function.system is System.BILLING:
-                billed[item.subject] = _BILLED.validate_python(answer)
-            else:
-                delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
-        return Completed(reservation=reservation, delivered=delivered, billed=billed)
 
     @activity.defn
     def transition(self, transition: Transition) -> None:
@@ -238,3 +213,19 @@ class RecordActivities:
             )
             states |= dict.fromkeys(found.changes, state)
         return {line: now for line, now in states.items() if now is state}
+
+
+def _completed(earlier: Answers, steps: Iterable[PlanItem]) -> Completed:
+    items = {x.id: x for x in steps}
+    reservation: Reservation | None = None
+    delivered: dict[str, datetime] = {}
+    billed: dict[str, Billed] = {}
+    for id_, answer in earlier.of(items).items():
+        item = items[id_]
+        if item.function is Function.RESERVE:
+            reservation = _RESERVATION.validate_python(answer)
+        elif item.function.system is System.BILLING:
+            billed[item.subject] = _BILLED.validate_python(answer)
+        else:
+            delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
+    return Completed(reservation=reservation, delivered=delivered, billed=billed)

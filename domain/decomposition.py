@@ -101,7 +101,7 @@ def decompose(order: Order, catalog: Catalog, *, unsynced_accounts: frozenset[st
     for root in order.roots:
         lines = tuple(x for x in (root, *order.descendants(root)) if x.action is Action.ADD)
         items.extend(_Bundle(decomposed, root, lines, synced).items())
-    return Plan(items=tuple(items))
+    return Plan(items=tuple(items), in_a_row=True)
 
 
 def _synchronizations(decomposed: Decomposed, unsynced_accounts: frozenset[str]) -> Iterator[PlanItem]:

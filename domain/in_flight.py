@@ -8,7 +8,7 @@ from typing import Any, cast
 from domain.catalog import Catalog
 from domain.decomposition import Decomposed, decompose
 from domain.order import Order, OrderLine, Scalar, asset_id
-from domain.plan import Function, PlanItem
+from domain.plan import Function, Plan, PlanItem
 
 CORRECTABLE = frozenset({"service_id", "service_point", "location", "attributes"})
 """The fields of a line that an operator may correct while the order is under way: technical ones, never money."""
@@ -44,7 +44,17 @@ class InFlight:
     @cached_property
     def items(self) -> Mapping[str, PlanItem]:
         """The plan items that follow from order and catalog alone."""
-        return {item.id: item for item in decompose(self.order, self.catalog).items}
+        return {item.id: item for item in self._plan.items}
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return decompose(self.order, self.catalog)
+
+    def plan(self, *, unsynced_accounts: frozenset[str]) -> Plan:
+        """The whole plan, with the synchronizations of accounts that billing has not been told of yet (F34)."""
+        if not unsynced_accounts:
+            return self._plan
+        return decompose(self.order, self.catalog, unsynced_accounts=unsynced_accounts)
 
     def item(self, id: str) -> PlanItem:  # noqa: A002
         """The plan item of that id."""
@@ -57,7 +67,11 @@ class InFlight:
 
     def asset(self, line: OrderLine) -> str:
         """The id of the asset a line is about."""
-        return asset_id(self.id, line)
+        return self._assets[line.id]
+
+    @cached_property
+    def _assets(self) -> Mapping[str, str]:
+        return {line.id: asset_id(self.id, line) for line in self.order.lines}
 
     def lines(self, item: PlanItem) -> tuple[OrderLine, ...]:
         """The lines an item covers."""

@@ -42,6 +42,15 @@ class InstalledAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What a completed root bundle leaves behind: its assets, and when each line that has a date was delivered."""
+
+    root: str
+    assets: tuple[InstalledAsset, ...]
+    delivered: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
     """What the neighbours answered for one root bundle."""
 

@@ -1,6 +1,6 @@
 """The plan of an order: which steps, on which system, after which others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -80,6 +80,9 @@ NO_RETURN = frozenset(
 The last two matter only for bundles in which nothing is delivered or billed before them.
 """
 
+PROVING = frozenset({Function.DELIVER, Function.PROVISION})
+"""Steps that bring something to the customer: their proof has the date from which it is billed (5.3)."""
+
 
 class StepState(StrEnum):
     """The state of one plan item."""
@@ -122,24 +125,40 @@ class PlanItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The steps of one order revision; dependencies never form a circle."""
+    """The steps of one order revision; dependencies never form a circle.
+
+    ``in_a_row``: steps of several functions that follow one another are sent together. They are since plans say so; the
+    orders that began before send each function by itself.
+    """
 
     items: tuple[PlanItem, ...]
+    in_a_row: bool = False
 
     def next_batches(self, *, settled: Iterable[str], taken: Iterable[str]) -> list[tuple[PlanItem, ...]]:
-        """What can be sent now, one batch for each function and root bundle.
+        """What can be sent now, one batch for each function and root bundle, and with it what follows it.
 
         ``settled`` are ids done or skipped, ``taken`` those under way or held. An item whose unfinished dependencies
-        all stand before it in the same batch goes along: a neighbour takes a batch in order.
+        all stand before it in the same batch goes along: a batch is carried out in order.
         """
-        ready: dict[tuple[Function, str], list[PlanItem]] = {}
+        batches: dict[tuple[Function, str], list[PlanItem]] = {}
         finished, busy = set(settled), set(taken)
         sent: dict[str, tuple[Function, str]] = {}
         for item in self.items:
             if item.id in finished or item.id in busy:
                 continue
-            batch = (item.function, item.root)
-            if all(x in finished or sent.get(x) == batch for x in item.depends_on):
-                ready.setdefault(batch, []).append(item)
-                sent[item.id] = batch
-        return [tuple(items) for items in ready.values()]
+            if not all(x in finished or x in sent for x in item.depends_on):
+                continue
+            leads = {sent[x] for x in item.depends_on if x in sent} or {(item.function, item.root)}
+            lead = leads.pop()
+            if not leads and self._may_join(item, batches.get(lead)):
+                batches.setdefault(lead, []).append(item)
+                sent[item.id] = lead
+        return [tuple(items) for items in batches.values()]
+
+    def _may_join(self, item: PlanItem, batch: Sequence[PlanItem] | None) -> bool:
+        """Whether a batch can take an item along: never into another bundle, nor past a point of no return."""
+        if not batch:
+            return True
+        lead = batch[0]
+        alike = item.function is lead.function or (self.in_a_row and (lead.no_return or not item.no_return))
+        return alike and item.root == lead.root

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.in_flight import Correction
+from domain.installation import Installation
 from domain.order import Scalar, State
 
 
@@ -20,12 +21,16 @@ class OrderRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A step that is done: the key that did it, when it took effect, and the neighbour's answer as JSON values."""
+    """A step that is done: the key that did it, when it took effect, and the neighbour's answer as JSON values.
+
+    The step that ends a bundle has the ``installation`` it leaves behind.
+    """
 
     step: str
     key: str
     at: datetime
-    result: Mapping[str, Any]
+    result: Mapping[str, Any] = field(default_factory=dict)
+    installation: Installation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

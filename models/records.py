@@ -32,7 +32,8 @@ from models.tables import IS_OPEN, quoted
 
 ORDER = TypeAdapter(Order)
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
-_DONE = TypeAdapter(Sequence[Done])
+_DONES = TypeAdapter(Sequence[Done])
+_NOT_A_COLUMN: Any = {"__all__": {"installation"}}
 _ASSETS = TypeAdapter(Sequence[InstalledAsset])
 _CORRECTION = TypeAdapter(Correction)
 REMEMBERED_ORDERS = 1_000
@@ -97,7 +98,7 @@ _SENT = Prepared("""
      WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
 """)
 
-_DONE_STEPS = changes("""
+_DONE = """
     done AS (
         UPDATE orderloom.plan_items AS p
            SET state = 'done', key = d.key, attempts = p.attempts + 1, started_at = COALESCE(p.started_at, now()),
@@ -106,9 +107,14 @@ _DONE_STEPS = changes("""
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = d.step AND p.state NOT IN ('done', 'skipped', 'undone')
         RETURNING p.position, p.id, p.lines, d.at
     ),
-    changed AS (
+    steps AS (
         SELECT position, 'step_done' AS type, jsonb_build_object('step', id, 'lines', lines, 'at', at) AS body FROM done
     )
+"""
+
+_DONE_STEPS = changes(f"""
+    {_DONE},
+    changed AS (TABLE steps)
 """)
 
 _FAILED = changes("""
@@ -145,14 +151,9 @@ _RESULTS = Prepared("""
      WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'done'
 """)
 
-_INSTALL = changes("""
-    done AS (
-        UPDATE orderloom.plan_items
-           SET state = 'done', key = :key, attempts = attempts + 1, started_at = COALESCE(started_at, now()),
-               finished_at = clock_timestamp(), actual_at = CAST(:at AS timestamptz), result = '{}', last_error = NULL
-         WHERE order_id = CAST(:order AS uuid) AND id = :step AND state NOT IN ('done', 'undone')
-        RETURNING position, id
-    ),
+_INSTALL = changes(f"""
+    {_DONE},
+    last AS (SELECT position, id FROM done WHERE id = :last),
     asset AS (
         INSERT INTO orderloom.assets
                (id, product, catalog_version, root, parent, account, service_account, billing_account, billing_profile,
@@ -161,7 +162,7 @@ _INSTALL = changes("""
         SELECT a.id, a.product, o.catalog_version, a.root, a.parent, o.account, a.service_account, a.billing_account,
                a.billing_profile, a.service_id, a.service_point, a.quantity, a.attributes, 'active', a.billing_type,
                a.service_start, o.id, a.line
-          FROM done, orderloom.orders AS o, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(
+          FROM last, orderloom.orders AS o, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(
                id uuid, line text, product text, root uuid, parent uuid, service_account text, billing_account text,
                billing_profile text, quantity int, attributes jsonb, service_start timestamptz, service_id text,
                service_point text, billing_type text)
@@ -170,24 +171,26 @@ _INSTALL = changes("""
     reference AS (
         INSERT INTO orderloom.cross_references (asset, kind, billing_id, valid_from)
         SELECT a.id, r.kind, r.billing_id, a.service_start
-          FROM done, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(
+          FROM last, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(
                id uuid, service_start timestamptz, "references" jsonb),
                jsonb_to_recordset(a."references") AS r(kind text, billing_id text)
     ),
     lines AS (
         UPDATE orderloom.order_lines AS l
            SET state = 'completed', actual_delivery_at = CAST(CAST(:delivered AS jsonb) ->> l.id AS timestamptz)
-          FROM done
+          FROM last
          WHERE l.order_id = CAST(:order AS uuid) AND l.root = :root
            AND l.state NOT IN ('completed', 'cancelled', 'failed', 'rejected')
     ),
     changed AS (
-        SELECT position, 'assets_installed' AS type, jsonb_build_object('step', id, 'root', CAST(:root AS text)) AS body
-          FROM done
+        SELECT * FROM steps WHERE position NOT IN (SELECT position FROM last)
         UNION ALL
-        SELECT position + 1, CAST(:state AS text), CAST('{}' AS jsonb) FROM done WHERE CAST(:state AS text) IS NOT NULL
+        SELECT position, 'assets_installed', jsonb_build_object('step', id, 'root', CAST(:root AS text)) FROM last
+        UNION ALL
+        SELECT position + 1, CAST(:state AS text), CAST('{{}}' AS jsonb)
+          FROM last WHERE CAST(:state AS text) IS NOT NULL
     )
-""")
+""")  # noqa: S608 - built from constants
 
 _END_ROOT = changes("""
     ended AS (
@@ -393,9 +396,25 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             _SENT.on(connection, {"order": order, "steps": list(steps), "at": at})
 
-    def done(self, order: str, done: Sequence[Done]) -> None:
-        """Write down that steps are done."""
-        self._change(_DONE_STEPS, order, done=_DONE.dump_json(done).decode())
+    def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
+        """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
+
+        The order's state when that was the last of it.
+        """
+        rows = _DONES.dump_json(done, exclude=_NOT_A_COLUMN).decode()
+        last = next((x for x in done if x.installation is not None), None)
+        if last is None or last.installation is None:
+            self._change(_DONE_STEPS, in_flight.id, done=rows)
+            return None
+        installation = last.installation
+        parameters = {
+            "done": rows,
+            "last": last.step,
+            "assets": _ASSETS.dump_json(installation.assets).decode(),
+            "delivered": json.dumps({line: at.isoformat() for line, at in installation.delivered.items()}),
+        }
+        alone = len(in_flight.order.roots) == 1
+        return self._end(_INSTALL, in_flight.id, installation.root, State.COMPLETED, alone=alone, **parameters)
 
     def failed(self, order: str, *, step: str, key: str, error: str) -> None:
         """Write down one more failed attempt, and its error."""
@@ -410,27 +429,6 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             rows = _RESULTS.on(connection, {"order": order, "steps": list(steps)})
             return {row.id: {**row.result, "key": row.key} for row in rows}
-
-    def install(
-        self,
-        in_flight: InFlight,
-        item: PlanItem,
-        assets: Sequence[InstalledAsset],
-        done: Done,
-        *,
-        delivered: Mapping[str, datetime],
-    ) -> State | None:
-        """Write a bundle's assets and complete its lines; the order's state when that was the last of it."""
-        parameters = {
-            "step": done.step,
-            "key": done.key,
-            "at": done.at,
-            "assets": _ASSETS.dump_json(assets).decode(),
-            "delivered": json.dumps({line: at.isoformat() for line, at in delivered.items()}),
-        }
-        return self._end(
-            _INSTALL, in_flight.id, item.root, State.COMPLETED, alone=len(in_flight.order.roots) == 1, **parameters
-        )
 
     def end_root(self, order: str, root: str, state: State) -> State | None:
         """Bring a root bundle's open lines to a final state; the order's state when that was the last of it."""

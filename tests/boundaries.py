@@ -11,6 +11,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.messages import Batch
 from tests.shop import Activities
 
 _DEFINITION = "__temporal_activity_definition"
@@ -53,18 +54,18 @@ class Boundaries:
 
         @functools.wraps(act)
         def watched(*arguments: Any) -> Any:  # noqa: ANN401
-            order = _order(arguments)
-            nth = sum(x.activity == name and x.phase == "before" for x in self.passed.get(order, ()))
-            self._pass(order, Boundary(name, nth, "before"))
+            told, order = activity.info().activity_type, _order(arguments)
+            nth = sum(x.activity == told and x.phase == "before" for x in self.passed.get(order, ()))
+            self._pass(order, Boundary(told, nth, "before"))
             try:
                 if self.stumbling and nth == 0:
                     raise ApplicationError("stumbled", type="Unavailable")
                 return act(*arguments)
             finally:
-                self._pass(order, Boundary(name, nth, "after"))
+                self._pass(order, Boundary(told, nth, "after"))
 
         delattr(watched, _DEFINITION)
-        return activity.defn(name=name)(watched)
+        return activity.defn(name=name)(watched) if name else activity.defn(dynamic=True)(watched)
 
     def _pass(self, order: str, boundary: Boundary) -> None:
         self.passed.setdefault(order, []).append(boundary)
@@ -75,7 +76,9 @@ class Boundaries:
 
 
 def _order(arguments: tuple[Any, ...]) -> str:
-    """The order that an activity is told of."""
+    """The order that an activity is told of; a batch of steps comes as it was sent."""
+    if arguments and isinstance(arguments[0], list):
+        arguments = (activity.payload_converter().from_payload(arguments[0][0].payload, Batch),)
     for said in arguments:
         ref = said if hasattr(said, "order") else getattr(said, "ref", None)
         if ref is not None:

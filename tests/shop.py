@@ -8,6 +8,7 @@ async with open_shop(database.app_url, client) as shop:
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -272,13 +273,16 @@ def at(day: str) -> datetime:
     return datetime.fromisoformat(f"{day}+00:00")
 
 
-async def activity_names(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """The activities of a run in the order in which its history knows them, quick ones by their markers."""
-    names = []
+async def stages(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """What a run did, in the words of its history: the names of its activities, and what is said of them."""
+    words: list[str] = []
     for event in (await handle.fetch_history()).events:
+        name = ""
         if event.HasField("activity_task_scheduled_event_attributes"):
-            names.append(event.activity_task_scheduled_event_attributes.activity_type.name)
+            name = event.activity_task_scheduled_event_attributes.activity_type.name
         elif event.HasField("marker_recorded_event_attributes"):
             payloads = event.marker_recorded_event_attributes.details["data"].payloads
-            names.append(json.loads(payloads[0].data)["activity_type"])
-    return names
+            name = json.loads(payloads[0].data)["activity_type"]
+        if name:
+            words += re.findall(r"\w+", f"{name} {event.user_metadata.summary.data.decode()}")
+    return list(dict.fromkeys(words))

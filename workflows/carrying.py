@@ -23,36 +23,48 @@ class Carrying(Deciding):
 
     async def _send(self, batch: Sequence[PlanItem]) -> None:
         """Have one batch carried out, and note what became of each of its steps."""
-        steps = [self._progress.steps[item.id] for item in batch]
+        sent = list(batch)
         try:
-            outcomes = await self._ask(batch)
+            outcomes = await self._ask(sent)
         except FailureError as error:
-            self._fail(steps, error)
+            self._fail([self._progress.steps[x.id] for x in sent], error)
             return
         self._progress.trouble = None
-        for step in steps:
-            step.state = StepState.PENDING
+        for item in sent:
+            self._progress.steps[item.id].state = StepState.PENDING
         for outcome in outcomes:
             self._note(self._progress.steps[outcome.step], outcome)
 
-    async def _ask(self, batch: Sequence[PlanItem]) -> Outcomes:
+    async def _ask(self, batch: list[PlanItem]) -> Outcomes:
         """One attempt, on record before it is sent where it has to be, else quick; then as often as it takes."""
-        activity, summary, patience = batch[0].function.value, self._progress.title(batch), self._run.patience
-        resent = self._progress.is_resent(batch)
+        progress, patience = self._progress, self._run.patience
+        resent = progress.is_resent(batch)
         if not resent:
             once = durably_once if self._must_be_on_record(batch) else quickly
-            asked = self._progress.batch(batch, now=workflow.now())
+            asked = progress.batch(batch, now=workflow.now())
             self._describe()
             try:
-                return await once(activity, asked, result=Outcomes, patience=patience, summary=summary)
+                return await once(
+                    _name(batch), asked, result=Outcomes, patience=patience, summary=progress.title(batch)
+                )
             except FailureError as error:
+                what = failure(error)
+                self._let_go(batch, what.step)
                 if not will_heal(error):
                     raise
                 resent = True
-                self._meet_trouble(batch[0], failure(error).message)
-        asked = self._progress.batch(batch, now=workflow.now(), resent=resent)
-        unless = partial(self._progress.is_to_stop, batch[0].root)
-        return await durably(activity, asked, result=Outcomes, patience=patience, summary=summary, unless=unless)
+                self._meet_trouble(next((x for x in batch if x.id == what.step), batch[0]), what.message)
+        asked = progress.batch(batch, now=workflow.now(), resent=resent)
+        unless = partial(progress.is_to_stop, batch[0].root)
+        return await durably(
+            _name(batch), asked, result=Outcomes, patience=patience, summary=progress.title(batch), unless=unless
+        )
+
+    def _let_go(self, batch: list[PlanItem], failed: str | None) -> None:
+        """After one attempt: what was to follow the step that failed was not sent, and is left for another batch."""
+        functions = [x.function for x in batch if x.id == failed]
+        while functions and batch[-1].function not in functions:
+            self._progress.steps[batch.pop().id].state = StepState.PENDING
 
     def _must_be_on_record(self, batch: Sequence[PlanItem]) -> bool:
         """Whether a cancellation could be accepted after it, were it not in the history before it is sent."""
@@ -116,3 +128,8 @@ class Carrying(Deciding):
             self._meet_trouble(step.item, f"cannot be undone: {failure(error).message}")
             await durably(undo, taken, result=type(None), patience=endless, summary=summary)
             self._progress.alarm, self._progress.trouble = False, None
+
+
+def _name(batch: Sequence[PlanItem]) -> str:
+    """What the history calls a batch: what it does (W2)."""
+    return ", ".join(dict.fromkeys(x.function for x in batch))

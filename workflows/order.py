@@ -26,6 +26,7 @@ class OrderWorkflow(Approving):
         """Start with nothing done."""
         super().__init__(run)
         self._wishes: list[asyncio.Task[None]] = []
+        self._decomposition: Decomposition | None = None
 
     @workflow.run
     async def run(self, _: OrderRun) -> OrderEnd:
@@ -72,14 +73,19 @@ class OrderWorkflow(Approving):
 
     async def _is_valid(self) -> bool:
         """Whether the order still breaks no rule; if it does, it is rejected."""
-        verdict = await self._record("validate", self._progress.ref, Validation)
+        summary = f"validate, decompose {self._run.title}"
+        verdict = await self._record("validate", self._progress.ref, Validation, summary=summary)
         if verdict.violations:
             await self._become(State.REJECTED, reason="; ".join(verdict.violations)[:500])
+        self._decomposition = verdict.decomposition
         return not verdict.violations
 
     async def _decompose(self) -> None:
         """Find out what has to be done, and begin."""
-        self._progress.plan_is(await self._record("decompose", self._progress.ref, Decomposition))
+        decomposition = self._decomposition
+        if decomposition is None:  # the order was validated when this was a step of its own
+            decomposition = await self._record("decompose", self._progress.ref, Decomposition)
+        self._progress.plan_is(decomposition)
         if self._shown.state is State.PENDING and workflow.patched("begun-after-waiting"):
             self._show()
         self._describe()

@@ -7,7 +7,7 @@ from datetime import datetime
 from activities.messages import Batch, Decomposition, Step, Taken
 from domain.fallout import TYPE, Decision, decisions
 from domain.order import State
-from domain.plan import BEGUN, SETTLED, Function, Plan, PlanItem, StepState
+from domain.plan import BEGUN, PROVING, SETTLED, Function, Plan, PlanItem, StepState
 from domain.progress import Fallout, OrderRef, Resolution
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
@@ -118,12 +118,15 @@ class OrderProgress:
     def _actual(self, item: PlanItem, now: datetime) -> datetime | None:
         """The date from which something is billed: that of the proof of what was delivered for it (5.3).
 
-        What nothing delivers is billed from the first attempt; every later attempt keeps the date (5.5).
+        What nothing delivers is billed from the first attempt; every later attempt keeps the date (5.5). What is
+        delivered in the same batch has no date yet.
         """
         if item.function not in (Function.FULFILL_BILLING, Function.PURCHASE):
             return None
-        deliveries = (self.steps[x] for x in item.depends_on)
-        proofs = [x.at for x in deliveries if x.at and x.item.function in (Function.PROVISION, Function.DELIVER)]
+        deliveries = [x for x in map(self.steps.__getitem__, item.depends_on) if x.item.function in PROVING]
+        if any(x.state not in SETTLED for x in deliveries):
+            return None
+        proofs = [x.at for x in deliveries if x.at]
         step = self.steps[item.id]
         step.at = max(proofs) if proofs else step.at or now
         return step.at

@@ -33,9 +33,12 @@ class UnderWay:
         await self._record("transition", Transition(ref=self._progress.ref, state=state, reason=reason), type(None))
         self._show()
 
-    async def _record(self, activity: str, argument: object, result: type[Result]) -> Result:
+    async def _record(
+        self, activity: str, argument: object, result: type[Result], *, summary: str | None = None
+    ) -> Result:
         """Have our own records say so; that is tried for as long as it takes."""
-        return await surely(activity, argument, result=result, patience=self._run.patience, summary=self._run.title)
+        summary = summary or self._run.title
+        return await surely(activity, argument, result=result, patience=self._run.patience, summary=summary)
 
     def _meet_trouble(self, item: PlanItem, message: str) -> None:
         self._progress.trouble = (item.id, message)

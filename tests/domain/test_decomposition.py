@@ -176,7 +176,7 @@ def test_billing_is_not_told_of_an_account_that_is_never_billed():
 
 def test_context_lines_do_nothing():
     context = order(line("INTERNET", action=Action.NONE, asset="a"))
-    assert decompose(context, WIRELESS) == Plan(items=())
+    assert decompose(context, WIRELESS).items == ()
 
 
 def test_what_joins_an_existing_service_is_activated_and_billed_by_itself():

@@ -1,6 +1,7 @@
 """Driving a plan: what can be sent now, whatever has finished first."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,30 +21,45 @@ def ids(batches: Iterable[tuple[PlanItem, ...]]) -> list[list[str]]:
 
 @pytest.mark.req("W2", "B49")
 def test_a_wireless_bundle_goes_through_its_stages():
-    """Goods and network at the same time; a service is billed while the other is still being activated."""
+    """What can be taken back, then the rest: goods and network at the same time, and what follows each of them."""
     plan = decompose(WIRELESS_ORDER, WIRELESS)
+    assert ids(plan.next_batches(settled=[], taken=[])) == [["reserve:1", "initiate_billing:1"]]
+    settled = ["reserve:1", "initiate_billing:1"]
+    network = ["provision:1", "provision:1.2", "fulfill_billing:1", "fulfill_billing:1.2"]
+    assert ids(plan.next_batches(settled=settled, taken=[])) == [["deliver:1.4", "purchase:1.4"], network]
+    settled += network
+    assert ids(plan.next_batches(settled=settled, taken=["deliver:1.4", "purchase:1.4"])) == []
+    settled += ["deliver:1.4", "purchase:1.4"]
+    assert ids(plan.next_batches(settled=settled, taken=[])) == [["commit:1", "asset:1"]]
+    assert plan.next_batches(settled=[*settled, "commit:1", "asset:1"], taken=[]) == []
+
+
+def test_a_service_is_billed_while_the_other_is_still_being_activated():
+    plan = decompose(WIRELESS_ORDER, WIRELESS)
+    settled = ["reserve:1", "initiate_billing:1", "provision:1", "deliver:1.4"]
+    assert ids(plan.next_batches(settled=settled, taken=["provision:1.2"])) == [["fulfill_billing:1"], ["purchase:1.4"]]
+
+
+def test_an_order_that_began_before_sends_each_function_by_itself():
+    plan = replace(decompose(WIRELESS_ORDER, WIRELESS), in_a_row=False)
     settled = ["reserve:1", "initiate_billing:1"]
     assert ids(plan.next_batches(settled=[], taken=[])) == [["reserve:1"]]
     assert ids(plan.next_batches(settled=settled[:1], taken=[])) == [["initiate_billing:1"]]
     assert ids(plan.next_batches(settled=settled, taken=[])) == [["deliver:1.4"], ["provision:1", "provision:1.2"]]
-    settled += ["provision:1"]
-    assert ids(plan.next_batches(settled=settled, taken=["deliver:1.4", "provision:1.2"])) == [["fulfill_billing:1"]]
-    settled += ["provision:1.2", "deliver:1.4"]
+    settled += ["provision:1", "provision:1.2", "deliver:1.4"]
     assert ids(plan.next_batches(settled=settled, taken=["fulfill_billing:1"])) == [
         ["fulfill_billing:1.2"],
         ["purchase:1.4"],
         ["commit:1"],
     ]
-    settled += ["fulfill_billing:1", "fulfill_billing:1.2", "purchase:1.4", "commit:1"]
-    assert ids(plan.next_batches(settled=settled, taken=[])) == [["asset:1"]]
-    assert plan.next_batches(settled=[*settled, "asset:1"], taken=[]) == []
 
 
 def test_what_is_held_is_not_sent_again_and_holds_back_what_depends_on_it_only():
     plan = decompose(WIRELESS_ORDER, WIRELESS)
     settled = ["reserve:1", "initiate_billing:1"]
-    assert ids(plan.next_batches(settled=settled, taken=["provision:1"])) == [["deliver:1.4"]]
-    assert ids(plan.next_batches(settled=[*settled, "deliver:1.4"], taken=["provision:1"])) == [["purchase:1.4"]]
+    goods = ["deliver:1.4", "purchase:1.4"]
+    assert ids(plan.next_batches(settled=settled, taken=["provision:1"])) == [goods]
+    assert ids(plan.next_batches(settled=[*settled, "deliver:1.4"], taken=["provision:1"])) == [goods[1:]]
 
 
 @given(sold(), st.data())
@@ -66,10 +82,10 @@ def test_whatever_finishes_first_each_step_is_sent_once_and_after_what_it_waits_
 
 
 def _goes_along(batch: tuple[PlanItem, ...], settled: list[str]) -> bool:
-    """Each item of a batch waits for nothing but what is settled or stands before it in the batch."""
+    """Each item of a batch waits for nothing but what is settled or stands before it, on this side of no return."""
     sent = set(settled)
     for x in batch:
-        if not set(x.depends_on) <= sent or (x.function, x.root) != (batch[0].function, batch[0].root):
+        if not set(x.depends_on) <= sent or x.root != batch[0].root or (x.no_return and not batch[0].no_return):
             return False
         sent.add(x.id)
     return True

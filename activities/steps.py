@@ -1,0 +1,88 @@
+"""Carrying out the steps of a plan: a batch at a time, one step after the other, each by whoever it is for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from activities.journal import Answers, Journal, Send, Sending
+from activities.messages import Batch, Outcome
+from domain.in_flight import InFlight
+from domain.neighbour import Refused
+from domain.order import State, key
+from domain.plan import PROVING, Function
+from domain.progress import Done
+from domain.provisioning import Working
+
+
+@dataclass(frozen=True)
+class StepActivities:
+    """Every step of a plan: ``sends`` says who carries out which function, ``clock`` when it is sent."""
+
+    journal: Journal
+    sends: Mapping[Function, Send]
+    clock: Callable[[], datetime]
+
+    @activity.defn(dynamic=True)
+    def steps(self, told: Sequence[RawValue]) -> tuple[Outcome, ...]:
+        """Carry out a batch. In the history it is called what it does: ``reserve, initiate_billing`` (W2)."""
+        name = activity.info().activity_type
+        if not {*name.split(", ")} <= {*Function}:
+            raise ApplicationError(f"there is no activity {name}", type="NotFoundError")
+        return self._carry_out(activity.payload_converter().from_payload(told[0].payload, Batch))
+
+    def _carry_out(self, batch: Batch) -> tuple[Outcome, ...]:
+        """Carry out steps in their order, and write down those that are done, also when a later one fails.
+
+        A step that waits for one that was refused, or is still at work, is left for another batch.
+        """
+        in_flight = self.journal.load(batch.ref)
+        self._put_on_record(batch, in_flight)
+        repeated = batch.resent or activity.info().attempt > 1
+        earlier = Answers(self.journal, in_flight.id)
+        undone = {x.id for x in batch.steps}
+        answers: dict[str, Done | Working | Refused] = {}
+        try:
+            for step in batch.steps:
+                item = in_flight.item(step.id)
+                if undone.isdisjoint(item.depends_on):
+                    answers[step.id] = answer = self.sends[item.function](
+                        Sending(
+                            in_flight=in_flight,
+                            item=item,
+                            key=key(in_flight.id, item.subject, item.function, step.generation),
+                            actual=step.actual,
+                            repeated=repeated,
+                            earlier=earlier,
+                        )
+                    )
+                    if isinstance(answer, Done):
+                        undone.discard(step.id)
+                        earlier.add(answer)
+        finally:
+            done = [x for x in answers.values() if isinstance(x, Done)]
+            state = self.journal.done(in_flight, done) if done else None
+        return tuple(outcome(step, answer, state) for step, answer in answers.items())
+
+    def _put_on_record(self, batch: Batch, in_flight: InFlight) -> None:
+        """Write down, before it happens, what cannot be treated afterwards as if it had not."""
+        proving = [x.id for x in batch.steps if in_flight.item(x.id).function in PROVING]
+        if proving:
+            self.journal.sent(in_flight.id, steps=proving, at=self.clock())
+
+
+def outcome(step: str, answer: Done | Working | Refused, order_state: State | None) -> Outcome:
+    """An answer as the workflow needs it; the step that ends a bundle tells what became of the order."""
+    match answer:
+        case Done():
+            return Outcome(step=step, at=answer.at, order_state=order_state if answer.installation else None)
+        case Working():
+            return Outcome(step=step, again_in_s=answer.again_in_s)
+        case Refused():
+            return Outcome(step=step, code=answer.code, message=answer.message)
+        case _:
+            assert_never(answer)
