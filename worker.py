@@ -24,6 +24,7 @@ from activities.provisioning import ProvisioningActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.steps import StepActivities
+from activities.trouble import TroubleActivities
 from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.inventory.client import InventoryClient
@@ -177,11 +178,12 @@ def activities(
     billing = BillingActivities(joined.billing, records, records, clock)
     own = RecordActivities(records, clock, propagated, due)
     catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), clock)
-    reconciliations = PostgresReconciliations(engine, PostgresWorkList(engine, due))
+    work_list = PostgresWorkList(engine, due)
+    reconciliations = PostgresReconciliations(engine, work_list)
     compared = ReconciliationActivities(joined.provisioning, joined.billing, reconciliations, clock, grace)
     steps = StepActivities(records, {**inventory.sends, **provisioning.sends, **billing.sends, **own.sends}, clock)
 
-    every = (steps, inventory, provisioning, billing, own, catalog, compared)
+    every = (steps, inventory, provisioning, billing, own, catalog, compared, TroubleActivities(work_list))
     found = [getattr(x, name) for x in every for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 

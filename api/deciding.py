@@ -32,6 +32,8 @@ async def decide(house: House, fallout: Found, resolution: Resolution) -> str:
         raise NotOpen
     if fallout["step"] is None:
         return await decide_finding(house, fallout, resolution)
+    if not fallout["decisions"]:
+        raise Problem(409, "Nothing to decide", "It is tried again by itself, and closed when it succeeds.")
     try:
         return await resolve(house.temporal, fallout["order"], resolution)
     except Declined as refusal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.in_flight import CORRECTABLE, Correction
@@ -101,9 +101,10 @@ DUE: DueTimes = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a detector found that needs a person and belongs to no step.
+    """What needs a person and is no step to be decided about: a detector found it, or a run cannot get it done.
 
     ``subject`` is what it is about, such as ``run:`` and an order's id: one fallout at most is open for a subject.
+    ``step`` says what of an order's it is, where a run is at it: an undo such as ``release:1``, or our own records.
     """
 
     subject: str
@@ -112,6 +113,7 @@ class Finding:
     message: str
     order: str | None = None
     account: str | None = None
+    step: str | None = None
     line: str | None = None
 
 
@@ -155,6 +157,31 @@ def decisions(function: Function, begun: Collection[Function], *, in_doubt: bool
     if not done & _FINAL_EFFECTS and not (billing_closes and Function.PROVISION in done):
         allowed.append(Decision.ABORT)
     return tuple(allowed)
+
+
+BACKDATED = timedelta(days=366)
+"""How long ago something that is skipped may have been done."""
+
+
+def actual_date(given: Mapping[str, Scalar | Mapping[str, Scalar]], *, now: datetime) -> datetime | None:
+    """Read since when a step that is skipped has been done, if that is said: ``actual_date``, an instant (5.3).
+
+    ``ValueError`` says what is wrong with it.
+    """
+    said = given.get("actual_date")
+    if set(given) - {"actual_date"} or not isinstance(said, str | None):
+        raise ValueError("input: only actual_date can be said, an instant")
+    if said is None:
+        return None
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        at = datetime.min  # noqa: DTZ901 - refused for want of an offset
+    if at.tzinfo is None:
+        raise ValueError("input.actual_date: an instant with its offset is expected, such as 2026-03-01T00:00:00Z")
+    if not now - BACKDATED <= at <= now:
+        raise ValueError("input.actual_date: it was within the last year, and is not to come")
+    return at
 
 
 def correction(given: Mapping[str, Scalar | Mapping[str, Scalar]], *, line: str) -> Correction:

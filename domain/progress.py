@@ -50,13 +50,29 @@ class Fallout:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """A person's decision about a fallout: ``retry``, ``retry_with``, ``skip`` or ``abort``; who, and why."""
+    """A person's decision about a fallout: ``retry``, ``retry_with``, ``skip`` or ``abort``; who, and why.
+
+    ``input`` holds the corrected fields with ``retry_with``, and with ``skip`` perhaps the ``actual_date``.
+    """
 
     fallout: str
     decision: str
     actor: str
     reason: str
     input: Mapping[str, Scalar | Mapping[str, Scalar]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """An operator's word to a run, small enough to be typed: about a fallout, or all that are open if none is named.
+
+    ``at``: since when what is skipped has been done.
+    """
+
+    actor: str
+    reason: str
+    fallout: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,5 +106,7 @@ class Closing:
     step: str
     skipped: bool = False
     correction: Correction | None = None
+    actual: datetime | None = None
+    """Since when a step that is skipped has been done."""
     line_state: State = State.IN_PROGRESS
     """What the lines become that were held for it."""

@@ -147,8 +147,9 @@ _UNDONE = changes("""
 """)
 
 _RESULTS = Prepared("""
-    SELECT id, key, result FROM orderloom.plan_items
-     WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'done'
+    SELECT id, key, COALESCE(result, jsonb_build_object('at', actual_at)) AS result FROM orderloom.plan_items
+     WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps)
+       AND (state = 'done' OR state = 'skipped' AND actual_at IS NOT NULL)
 """)
 
 _INSTALL = changes(f"""
@@ -325,7 +326,8 @@ _CLOSE_FALLOUT = changes(f"""
         RETURNING id
     ),
     step AS (
-        UPDATE orderloom.plan_items SET state = :step_state
+        UPDATE orderloom.plan_items
+           SET state = :step_state, actual_at = COALESCE(CAST(:actual AS timestamptz), actual_at)
           FROM closed WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step
     ),
     lines AS (
@@ -425,7 +427,10 @@ class PostgresRecords:
         self._change(_UNDONE, order, step=step)
 
     def results(self, order: str, steps: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The answers written down for steps that are done, by step id; each with the ``key`` that did it."""
+        """The answers written down for steps that are done, by step id; each with the ``key`` that did it.
+
+        Of a step that was skipped the ``at`` that was said.
+        """
         with autocommit(self.engine) as connection:
             rows = _RESULTS.on(connection, {"order": order, "steps": list(steps)})
             return {row.id: {**row.result, "key": row.key} for row in rows}
@@ -496,6 +501,7 @@ class PostgresRecords:
             why=resolution.reason,
             step=closing.step,
             step_state="skipped" if closing.skipped else "pending",
+            actual=closing.actual,
             lines=json.dumps(lines),
         )
 

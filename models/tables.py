@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from domain.asset import AssetStatus
 from domain.fallout import FIRST, LAST, SETTLED_FALLOUTS, FalloutState, FalloutType
 from domain.order import State
-from domain.plan import StepState
+from domain.plan import Function, StepState
 from domain.reconciliation import DifferenceClass
 
 metadata = MetaData(
@@ -51,6 +51,8 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
 
 IS_OPEN = f"state NOT IN ({quoted(SETTLED_FALLOUTS)})"
 """How a statement asks whether a fallout is on the work list."""
+OF_A_STEP = f"split_part(step, ':', 1) IN ({quoted(Function)})"
+"""How a statement asks whether a fallout is that of a step, which its run has parked; null where it has no step."""
 
 
 def _now(name: str) -> Column:  # type: ignore[type-arg]
@@ -207,7 +209,7 @@ fallouts = Table(
     _one_of("state", FalloutState),
     CheckConstraint(f"priority BETWEEN {FIRST} AND {LAST}", name="priority"),
     CheckConstraint(f"({IS_OPEN}) = (closed_at IS NULL)", name="closed_at"),
-    CheckConstraint("step IS NULL OR (order_id IS NOT NULL AND line IS NOT NULL)", name="step"),
+    CheckConstraint("step IS NULL OR order_id IS NOT NULL", name="step"),
     Index("fallouts_one_open", "subject", unique=True, postgresql_where=text(IS_OPEN)),
     Index("fallouts_late", "due_at", postgresql_where=text(f"escalated_at IS NULL AND {IS_OPEN}")),
     Index(None, "order_id"),

@@ -15,7 +15,7 @@ from domain.fallout import DUE, DueTimes, FalloutState, FalloutType, Finding, pr
 from domain.order import FINAL
 from models.database import autocommit
 from models.prepared import Prepared
-from models.tables import IS_OPEN, quoted
+from models.tables import IS_OPEN, OF_A_STEP, quoted
 
 NO_DECISION = "none"
 """What was decided about what went away by itself."""
@@ -50,12 +50,14 @@ def _changes(sql: str) -> Prepared:
 
 _OPEN = _changes(f"""
     opened AS (
-        INSERT INTO orderloom.fallouts (id, subject, order_id, account, line, type, code, message, priority, due_at)
-        SELECT 'F-' || nextval('orderloom.findings'), f.subject, o.id, COALESCE(o.account, a.id), f.line, f.type,
-               f.code, f.message, f.priority, now() + make_interval(secs => f.due_s)
+        INSERT INTO orderloom.fallouts
+               (id, subject, order_id, account, step, line, type, code, message, priority, due_at)
+        SELECT 'F-' || nextval('orderloom.findings'), f.subject, o.id, COALESCE(o.account, a.id),
+               CASE WHEN o.id IS NOT NULL THEN f.step END, f.line, f.type, f.code, f.message, f.priority,
+               now() + make_interval(secs => f.due_s)
           FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS f(
-               subject text, type text, code text, message text, "order" uuid, account text, line text, priority int,
-               due_s float8)
+               subject text, type text, code text, message text, "order" uuid, account text, step text, line text,
+               priority int, due_s float8)
           LEFT JOIN orderloom.orders AS o ON o.id = f."order"
           LEFT JOIN orderloom.accounts AS a ON a.id = f.account
          WHERE NOT EXISTS (SELECT FROM orderloom.fallouts AS x WHERE x.subject = f.subject AND x.{IS_OPEN})
@@ -73,7 +75,7 @@ _CLOSE = _changes(f"""
     closed AS (
         UPDATE orderloom.fallouts
            SET state = 'closed', closed_at = now(), decision = :decision, actor = :actor, reason = :reason
-         WHERE subject = ANY(CAST(:subjects AS text[])) AND step IS NULL AND {IS_OPEN}
+         WHERE subject = ANY(CAST(:subjects AS text[])) AND {OF_A_STEP} IS NOT TRUE AND {IS_OPEN}
         RETURNING id, order_id
     ),
     audited AS (
@@ -211,7 +213,8 @@ class PostgresWorkList:
         return bool(self._change(_TAKE, **given))
 
     def _urgency(self, finding: Finding) -> dict[str, Any]:
-        found = priority(finding.type, code=finding.code)
+        function = (finding.step or "").partition(":")[0]
+        found = priority(finding.type, code=finding.code, function=function)
         return {"priority": found, "due_s": self.due[found].total_seconds()}
 
     def _change(self, statement: Prepared, **parameters: object) -> Collection[str]:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,6 +27,7 @@ from adapters.inventory.embedded import EmbeddedInventory
 from adapters.inventory.supplies import Supplies
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.catalog import Catalog, Product
+from domain.fallout import FalloutType, Finding
 from domain.inventory import DEFAULT_LOCATION
 from domain.order import Order
 from domain.progress import Cancellation, Resolution
@@ -34,6 +35,7 @@ from domain.propagation import STATE_ONLY, PropagatedFields
 from domain.reconciliation import Reconciled
 from models import catalogs, submissions
 from models.database import connect
+from models.work_list import PostgresWorkList
 from settings import WorkflowSandbox
 from workflows import search_attributes, start
 from workflows.messages import OrderEnd, OrderRun, Patience
@@ -159,6 +161,15 @@ class Shop:
     async def resolve(self, order: str, resolution: Resolution) -> str:
         """Hand a decision to a run as it is."""
         return await start.resolve(self.client, order, resolution)
+
+    @contextlib.contextmanager
+    def in_the_way(self, subject: str) -> Iterator[None]:
+        """An open fallout of that subject that nobody knows of: the real one cannot be stored meanwhile."""
+        stranger = Finding(subject=subject, type=FalloutType.VALIDATION, code="STRANGER", message="put there by hand")
+        PostgresWorkList(self.engine).open([stranger])
+        yield
+        with self.engine.begin() as connection:
+            connection.execute(text("DELETE FROM orderloom.fallouts WHERE code = 'STRANGER'"))
 
     async def details(self, handle: WorkflowHandle[Any, Any]) -> str:
         """What the Temporal UI shows as the run's current details."""

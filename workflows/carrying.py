@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.messages import Ended, Outcome, RootEnd
-from domain.plan import Function, PlanItem, StepState
+from domain.fallout import TYPE
+from domain.plan import Function, PlanItem, StepState, Undo
 from workflows.deciding import Deciding
-from workflows.messages import Patience
 from workflows.progress import StepProgress
 from workflows.sending import durably, durably_once, failure, quickly, will_heal
 
@@ -76,13 +75,24 @@ class Carrying(Deciding):
     def _note(self, step: StepProgress, outcome: Outcome) -> None:
         """Take over what became of a step."""
         if outcome.again_in_s is not None:
-            step.state, step.resent = StepState.IN_PROGRESS, True
-            self._start(self._ask_again(step, outcome.again_in_s), among=self._sending)
+            self._wait_on(step, outcome.again_in_s)
         elif outcome.code is not None:
             self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True)
         else:
-            step.state, step.at = StepState.DONE, outcome.at
+            step.state, step.at, step.at_work_since = StepState.DONE, outcome.at, None
             self._progress.state = outcome.order_state or self._progress.state
+
+    def _wait_on(self, step: StepProgress, pause_s: float) -> None:
+        """Let a neighbour work on a step, but not for ever: then a person decides, with the outcome in doubt."""
+        now = workflow.now()
+        step.resent, step.at_work_since = True, step.at_work_since or now
+        worked_s = (now - step.at_work_since).total_seconds()
+        if worked_s >= self._run.patience.at_work_s and workflow.patched("at-work-for-so-long"):
+            message = f"at work since {step.at_work_since:%Y-%m-%d %H:%M} UTC"
+            self._fall_out(step, code="STILL_AT_WORK", message=message, refused=False)
+        else:
+            step.state = StepState.IN_PROGRESS
+            self._start(self._ask_again(step, pause_s), among=self._sending)
 
     async def _ask_again(self, step: StepProgress, pause_s: float) -> None:
         """Give a neighbour that is at work the time it asked for."""
@@ -108,25 +118,32 @@ class Carrying(Deciding):
     async def _undo(self, root: str) -> None:
         """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
         await workflow.wait_condition(lambda: not self._progress.is_busy(root))
-        endless = replace(self._run.patience, give_up_s=None)
         for step in self._progress.to_undo(root):
             undo, summary = step.item.function.undo, f"Undo of {self._progress.title([step.item])}"
             assert undo is not None
-            await self._take_back(step, undo.value, summary, endless)
+            await self._take_back(step, undo, summary)
             step.state = StepState.UNDONE
         end = RootEnd(ref=self._progress.ref, root=root, state=self._progress.given_up[root].state)
         ended = await self._record("end_root", end, Ended)
         self._progress.state = ended.order_state or self._progress.state
 
-    async def _take_back(self, step: StepProgress, undo: str, summary: str, endless: Patience) -> None:
+    async def _take_back(self, step: StepProgress, undo: Undo, summary: str) -> None:
         """Undo one step for as long as it takes: an operator is called when it does not succeed at once (5.4)."""
-        taken = self._progress.taken_back(step)
+        taken, item = self._progress.taken_back(step), step.item
         try:
-            await durably_once(undo, taken, result=type(None), patience=endless, summary=summary)
+            await durably_once(undo.value, taken, result=type(None), patience=self._run.patience, summary=summary)
         except FailureError as error:
             self._progress.alarm = True
-            self._meet_trouble(step.item, f"cannot be undone: {failure(error).message}")
-            await durably(undo, taken, result=type(None), patience=endless, summary=summary)
+            self._meet_trouble(item, f"cannot be undone: {failure(error).message}")
+            await self._endlessly(
+                undo.value,
+                taken,
+                result=type(None),
+                summary=summary,
+                type=TYPE[item.function.system],
+                step=f"{undo}:{item.subject}",
+                line=item.subject,
+            )
             self._progress.alarm, self._progress.trouble = False, None
 
 

@@ -1,14 +1,15 @@
 """What needs a person: steps that fall out of a run, and what is decided about them."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from domain.fallout import Decision, correction
+from domain.fallout import Decision, actual_date, correction
 from domain.order import State
 from domain.plan import StepState
-from domain.progress import Closing, Resolution
+from domain.progress import Closing, Resolution, Word
 from workflows.progress import StepProgress, Undecided
 from workflows.under_way import UnderWay
 
@@ -40,36 +41,43 @@ class Deciding(UnderWay):
             actor="system",
             reason="the order is cancelled" if self._progress.cancelled else "the bundle was given up",
         )
-        await self._record("close_fallout", self._closing(step, resolution), type(None))
-        self._decide(step, Decision(resolution.decision), refused=undecided.refused)
+        await self._record("close_fallout", self._closing(step, undecided, resolution), type(None))
+        self._decide(step, Decision(resolution.decision), refused=undecided.refused, done_at=undecided.actual)
         undecided.settled = True
         del self._progress.undecided[undecided.fallout.id]
         self._show()
 
-    def _closing(self, step: StepProgress, resolution: Resolution) -> Closing:
+    def _closing(self, step: StepProgress, undecided: Undecided, resolution: Resolution) -> Closing:
         corrected = None
         if resolution.decision == Decision.RETRY_WITH:
             ref = self._progress.ref
             self._progress.ref = replace(ref, corrections=ref.corrections + 1)
             corrected = correction(resolution.input, line=step.item.subject)
         skipped = resolution.decision == Decision.SKIP
+        if skipped:
+            given = actual_date(resolution.input, now=workflow.now())
+            undecided.actual = given or undecided.actual or workflow.now()
         return Closing(
             ref=self._progress.ref,
             resolution=resolution,
             step=step.item.id,
             skipped=skipped,
             correction=corrected,
+            actual=undecided.actual if skipped else None,
             line_state=State.PENDING_CANCELLATION if self._progress.cancelled else State.IN_PROGRESS,
         )
 
-    def _decide(self, step: StepProgress, decision: Decision, *, refused: bool) -> None:
+    def _decide(
+        self, step: StepProgress, decision: Decision, *, refused: bool, done_at: datetime | None = None
+    ) -> None:
         """After a definite no nothing happened, so another attempt is a new one; otherwise it is the same again."""
+        step.at_work_since = None
         match decision:
             case Decision.RETRY | Decision.RETRY_WITH:
                 step.state, step.resent = StepState.PENDING, not refused
                 step.generation += refused
             case Decision.SKIP:
-                step.state, step.at = StepState.SKIPPED, workflow.now()
+                step.state, step.at = StepState.SKIPPED, done_at or workflow.now()
             case Decision.ABORT:
                 step.state, step.resent = StepState.PENDING, True
 
@@ -89,12 +97,40 @@ class Deciding(UnderWay):
             raise ApplicationError(problem[1], type=problem[0], non_retryable=True)
 
     @workflow.signal(description="Retry a fallout, or all when none is named: for batches. Like resolve, no answer.")
-    def retry(self, resolution: Resolution) -> None:
+    def retry(self, word: Word) -> None:
         """Retry a fallout, or every one when none is named (many orders get the same words); ignored if not open."""
-        for fallout in [resolution.fallout] if resolution.fallout else list(self._progress.undecided):
-            wanted = replace(resolution, fallout=fallout, decision=Decision.RETRY)
+        self._take_word(word, Decision.RETRY)
+
+    @workflow.signal(description="Skip a fallout, or all when none is named: done by hand, perhaps since `at`.")
+    def skip(self, word: Word) -> None:
+        """Skip a fallout, or every one that may be; ignored where it may not."""
+        self._take_word(word, Decision.SKIP)
+
+    @workflow.signal(
+        description="Say since when (`at`) what has fallen out has been done: billed from then, if skipped."
+    )
+    def set_actual_date(self, word: Word) -> None:
+        """Keep since when what may be skipped has been done; ignored where it may not, or cannot be so."""
+        for undecided in self._meant(word):
+            wanted = self._decision(undecided, word, Decision.SKIP)
+            if word.at is not None and self._objection(wanted) is None:
+                undecided.actual = word.at
+        self._describe()
+
+    def _take_word(self, word: Word, decision: Decision) -> None:
+        for undecided in self._meant(word):
+            wanted = self._decision(undecided, word, decision)
             if self._objection(wanted) is None:
-                self._progress.undecided[fallout].resolution = wanted
+                undecided.resolution = wanted
+
+    def _meant(self, word: Word) -> list[Undecided]:
+        return [x for id_, x in self._progress.undecided.items() if word.fallout in ("", id_)]
+
+    def _decision(self, undecided: Undecided, word: Word, decision: Decision) -> Resolution:
+        said = {"actual_date": word.at.isoformat()} if word.at and decision is Decision.SKIP else {}
+        return Resolution(
+            fallout=undecided.fallout.id, decision=decision, actor=word.actor, reason=word.reason, input=said
+        )
 
     def _objection(self, resolution: Resolution) -> tuple[str, str] | None:
         """Why a decision cannot be taken: a stable code and a sentence; ``None`` when it can."""
@@ -105,9 +141,14 @@ class Deciding(UnderWay):
             return "NOT_ALLOWED", f"here may be decided: {', '.join(allowed)}"
         if not resolution.actor.strip() or not resolution.reason.strip():
             return "NO_REASON", "actor and reason are needed"
-        if resolution.decision == Decision.RETRY_WITH:
-            try:
-                correction(resolution.input, line="")
-            except ValueError as error:
-                return "INPUT", str(error)
+        try:
+            match resolution.decision:
+                case Decision.RETRY_WITH:
+                    correction(resolution.input, line="")
+                case Decision.SKIP:
+                    actual_date(resolution.input, now=workflow.now())
+                case _:
+                    pass
+        except ValueError as error:
+            return "INPUT", str(error)
         return None

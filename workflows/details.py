@@ -11,10 +11,9 @@ from temporalio.common import SearchAttributeUpdate
 
 from domain.order import State
 from domain.plan import StepState
-from domain.progress import Fallout
 from workflows import search_attributes
 from workflows.messages import OrderRun
-from workflows.progress import OrderProgress
+from workflows.progress import OrderProgress, Undecided
 
 SHOWN_STEPS = 60
 SHOWN_FALLOUTS = 10
@@ -36,11 +35,14 @@ class Shown:
         if progress.unapproved:
             return cls(progress.state, attention=True, error=f"approval: {'; '.join(progress.unapproved)}"[:200])
         step, error = progress.trouble or ("", "")
+        for finding in progress.help_wanted.values():
+            step, error = finding.step or "", f"{finding.code}: {finding.message}"
         for undecided in progress.undecided.values():
             fallout = undecided.fallout
             error = f"{fallout.code}: {fallout.message}"
             return cls(progress.state, attention=True, step=fallout.step, error=error[:200])
-        return cls(progress.state, attention=progress.alarm, step=step, error=error[:200])
+        attention = progress.alarm or bool(progress.help_wanted)
+        return cls(progress.state, attention=attention, step=step, error=error[:200])
 
 
 def first_shown(run: OrderRun, now: datetime) -> Shown:
@@ -72,9 +74,10 @@ def details(run: OrderRun, progress: OrderProgress) -> str:
         parts.append(progress.notice)
     if progress.unapproved:
         parts.append(_ask_approval(progress.unapproved))
-    parts += [_ask(x.fallout, progress.allowed(x)) for x in islice(progress.undecided.values(), SHOWN_FALLOUTS)]
+    parts += [_ask(x, progress.allowed(x)) for x in islice(progress.undecided.values(), SHOWN_FALLOUTS)]
     if len(progress.undecided) > SHOWN_FALLOUTS:
         parts.append(f"And {len(progress.undecided) - SHOWN_FALLOUTS} more: `orderloom fallouts --order {run.number}`.")
+    parts += [f"**{x.step} needs somebody**: {x.code}: {x.message}" for x in progress.help_wanted.values()]
     if progress.trouble is not None and not progress.undecided:
         step, message = progress.trouble
         parts.append(f"Waiting at `{step}`: {message}. It is tried again by itself.")
@@ -100,11 +103,13 @@ def _rows(progress: OrderProgress) -> Iterator[str]:
         yield f"| | … | and {len(progress.steps) - SHOWN_STEPS} more steps |"
 
 
-def _ask(fallout: Fallout, decisions: Sequence[str]) -> str:
+def _ask(undecided: Undecided, decisions: Sequence[str]) -> str:
+    fallout, at = undecided.fallout, undecided.actual
+    since = f"If it is skipped, it has been done since {at:%Y-%m-%d %H:%M} UTC.\n\n" if at else ""
     answer = {"fallout": fallout.id, "decision": decisions[0], "actor": "your name", "reason": "why"}
     return (
         f"**Fallout {fallout.id}** ({fallout.type}) at `{fallout.step}`: {fallout.code}: {fallout.message}\n\n"
-        f"Decide with the Update `resolve` (one of: {', '.join(decisions)}):\n\n"
+        f"{since}Decide with the Update `resolve` (one of: {', '.join(decisions)}):\n\n"
         f"{_json(answer)}"
     )
 

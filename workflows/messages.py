@@ -22,6 +22,8 @@ class Patience:
     longest_pause_s: float = 60.0
     give_up_s: float | None = 1_800.0
     """All attempts together: then the step falls out; ``None`` for as long as it takes."""
+    at_work_s: float = 86_400.0
+    """How long a neighbour may say that it is at work on a step; then the step falls out."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from activities.messages import Batch, Decomposition, Step, Taken
-from domain.fallout import TYPE, Decision, decisions
+from domain.fallout import TYPE, Decision, Finding, decisions
 from domain.order import State
 from domain.plan import BEGUN, PROVING, SETTLED, Function, Plan, PlanItem, StepState
 from domain.progress import Fallout, OrderRef, Resolution
@@ -18,7 +18,8 @@ class StepProgress:
     """How far one step is.
 
     ``generation`` counts deliberate redos after a refusal, ``resent`` says that it may have happened already, ``at`` is
-    the date of the proof, or the date from which something without a proof is billed.
+    the date of the proof, or the date from which something without a proof is billed. ``at_work_since`` is when its
+    neighbour first said that it is at work on it.
     """
 
     item: PlanItem
@@ -26,6 +27,7 @@ class StepProgress:
     generation: int = 0
     resent: bool = False
     at: datetime | None = None
+    at_work_since: datetime | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -39,9 +41,10 @@ class StepProgress:
 
 @dataclass
 class Undecided:
-    """A fallout waiting for a person."""
+    """A fallout waiting for a person; ``actual``: since when its step has been done, should it be skipped."""
 
     fallout: Fallout
+    actual: datetime | None = None
     resolution: Resolution | None = None
     settled: bool = False
 
@@ -87,6 +90,8 @@ class OrderProgress:
     """The step that is tried again by itself, and what it said last."""
     alarm: bool = False
     """Whether that trouble needs a person, though it is tried again for as long as it takes."""
+    help_wanted: dict[str, Finding] = field(default_factory=dict)
+    """What did not succeed for long and is tried on, by subject."""
     fallout_count: int = 0
 
     def plan_is(self, decomposition: Decomposition) -> None:

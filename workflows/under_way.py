@@ -1,18 +1,23 @@
 """What every part of an order's run has at hand: how far it is, its own records, and what operators see of it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from activities.messages import Transition
+from domain.fallout import FalloutType, Finding, step_subject
 from domain.order import State
 from domain.plan import PlanItem
 from domain.progress import OrderRef
 from workflows.details import Shown, details, first_shown, updates
 from workflows.messages import OrderRun
 from workflows.progress import OrderProgress
-from workflows.sending import Result, surely
+from workflows.sending import Result, durably, failure, quickly, surely
 
 
 class UnderWay:
@@ -38,7 +43,60 @@ class UnderWay:
     ) -> Result:
         """Have our own records say so; that is tried for as long as it takes."""
         summary = summary or self._run.title
-        return await surely(activity, argument, result=result, patience=self._run.patience, summary=summary)
+        try:
+            return await quickly(activity, argument, result=result, patience=self._run.patience, summary=summary)
+        except FailureError:
+            return await self._endlessly(
+                activity, argument, result=result, summary=summary, type=FalloutType.SYSTEM, step=activity
+            )
+
+    async def _endlessly(
+        self,
+        activity: str,
+        argument: object,
+        *,
+        result: type[Result],
+        summary: str,
+        type: FalloutType,  # noqa: A002
+        step: str,
+        line: str | None = None,
+    ) -> Result:
+        """Try for as long as it takes; past the patience of a step somebody is called, until it succeeds (5.4)."""
+        patience = self._run.patience
+        send = partial(durably, activity, argument, result=result, summary=summary)
+        try:
+            return await send(patience=patience)
+        except FailureError as error:
+            what = failure(error)
+        finding = Finding(
+            subject=step_subject(self._run.order, step),
+            type=type,
+            code=what.code,
+            message=f"{step} does not succeed: {what.message}"[:500],
+            order=self._run.order,
+            account=self._run.account,
+            step=step,
+            line=line,
+        )
+        async with self._help(finding):
+            return await send(patience=replace(patience, give_up_s=None))
+
+    @asynccontextmanager
+    async def _help(self, finding: Finding) -> AsyncIterator[None]:
+        """Something is on the work list, and shown, for as long as the block takes."""
+        self._progress.help_wanted[finding.subject] = finding
+        self._show()
+        patience, summary = self._run.patience, self._run.title
+        reported = asyncio.create_task(
+            surely("report_trouble", finding, result=type(None), patience=patience, summary=summary)
+        )
+        yield
+        del self._progress.help_wanted[finding.subject]
+        self._show()
+        await workflow.wait([reported], timeout=patience.attempt_s)
+        reported.cancel()  # what kept our records from being written may still keep it from being reported
+        with suppress(FailureError):
+            await durably("end_trouble", finding.subject, result=type(None), patience=patience, summary=summary)
 
     def _meet_trouble(self, item: PlanItem, message: str) -> None:
         self._progress.trouble = (item.id, message)

@@ -5,14 +5,13 @@ from itertools import chain, combinations
 
 from domain.invariant import Invariant
 from domain.order import FINAL, NEXT, State, roll_up
-from domain.plan import Undo
-from models.tables import IS_OPEN, quoted
+from models.tables import IS_OPEN, OF_A_STEP, quoted
 
 IS_FINAL = f"IN ({quoted(FINAL)})"
 """How a statement asks whether a state is final."""
 
 
-_ASKS = f"f.step IS NOT NULL AND f.{IS_OPEN}"
+_ASKS = f"{OF_A_STEP} AND f.{IS_OPEN}"
 """How a statement asks whether a fallout ``f`` is open for a step of its order."""
 
 
@@ -77,7 +76,7 @@ _ORDERS = (
                                                       o.number, f.id, f.step) END AS broken
               FROM (SELECT order_id, id FROM orderloom.plan_items WHERE state = 'held') AS p
               FULL JOIN (SELECT order_id, step, id FROM orderloom.fallouts AS f
-                          WHERE {_ASKS} AND split_part(step, ':', 1) NOT IN ({quoted(Undo)})) AS f
+                          WHERE {_ASKS}) AS f
                    ON f.order_id = p.order_id AND f.step = p.id
               JOIN orderloom.orders AS o ON o.id = COALESCE(p.order_id, f.order_id)
              WHERE o.state NOT {IS_FINAL}

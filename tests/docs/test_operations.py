@@ -136,7 +136,7 @@ SITUATIONS = {
     "Billing refuses": Situation(provoke=refused("billing", "fulfill")),
     "Correct the input": Situation(provoke=refused("provisioning", "activate", example="wireless")),
     "Give a bundle up": Situation(provoke=refused("provisioning", "activate"), ends="failed"),
-    "Say that you are on it": Situation(provoke=refused("provisioning", "activate"), ends="held"),
+    "Say that you are on it": Situation(provoke=refused("provisioning", "activate")),
     "Many fallouts at once": Situation(provoke=many_refused),
     "A neighbour is down": Situation(provoke=down),
     "A neighbour lost the answer": Situation(provoke=answer_lost),

@@ -134,6 +134,50 @@ async def retried_by_signal(shop: Shop) -> Handle:
     return handle
 
 
+async def skipped_by_signal(shop: Shop) -> Handle:
+    """The date, and then the skip, as short words."""
+    shop.provisioning.switches.set("activate", REFUSED)
+    handle = await shop.start(order(INTERNET))
+    await shop.fallout(_order(handle))
+    word = {"actor": "ann", "reason": "by hand"}
+    since = (shop.now() - timedelta(days=1)).isoformat()
+    await handle.signal("set_actual_date", {**word, "at": since})
+    await handle.signal("skip", word)
+    return handle
+
+
+async def still_at_work(shop: Shop) -> Handle:
+    """The network has been at work for so long that a person decides."""
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.SLOW, ms=600_000))
+    handle = await shop.start(order(INTERNET), patience=hasty(at_work_s=0.0))
+    await shop.decide(await shop.fallout(_order(handle)), "skip")
+    return handle
+
+
+async def undo_in_trouble(shop: Shop) -> Handle:
+    """An undo that does not succeed for long."""
+    shop.provisioning.switches.set("activate", REFUSED)
+    shop.billing.switches.set("void_initiated", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(WIRELESS))
+    await shop.decide(await shop.fallout(_order(handle)), "abort")
+    await shop.fallout(_order(handle))
+    shop.billing.switches.clear("void_initiated")
+    return handle
+
+
+async def records_in_trouble(shop: Shop) -> Handle:
+    """A row that must not be there keeps the run from writing its own."""
+    shop.provisioning.switches.set("activate", REFUSED)
+    stored = shop.submit(order(INTERNET))
+    with shop.in_the_way(f"{stored.id}:provision:1"):
+        handle = await shop.run(stored)
+        await shop.fallout(stored.id)
+    await shop.until(lambda: shop.one("SELECT count(*) FROM orderloom.fallouts WHERE step = 'provision:1'") == 1)
+    (fallout,) = shop.rows("SELECT * FROM orderloom.fallouts WHERE step = 'provision:1'")
+    await shop.decide(fallout, "retry")
+    return handle
+
+
 async def reconciliation(shop: Shop) -> Handle:
     """What runs is compared with what is billed."""
     await shop.fulfil(order(INTERNET))
@@ -181,6 +225,10 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         nested_service_refused,
         exhausted_and_retried,
         retried_by_signal,
+        skipped_by_signal,
+        still_at_work,
+        undo_in_trouble,
+        records_in_trouble,
         reconciliation,
     )
 }
