@@ -52,16 +52,25 @@ class LineTitle:
 
 @dataclass(frozen=True, kw_only=True)
 class Decomposition:
-    """The plan without the lines of its items, and the first lines by title."""
+    """The plan without the lines of its items, and the first lines by title; ``more``: the plan goes on after these."""
 
     items: tuple[PlanItem, ...]
     lines: tuple[LineTitle, ...] = ()
     in_a_row: bool = False
+    more: bool = False
 
     @property
     def plan(self) -> Plan:
         """The plan."""
         return Plan(items=self.items, in_a_row=self.in_a_row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRest:
+    """The part of a plan that comes after its first steps."""
+
+    ref: OrderRef
+    after: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,16 @@ from pydantic import TypeAdapter
 from temporalio import activity
 
 from activities.journal import Answers, Journal, Send, Sending
-from activities.messages import Approved, Decomposition, Ended, LineTitle, RootEnd, Transition, Validation
+from activities.messages import (
+    Approved,
+    Decomposition,
+    Ended,
+    LineTitle,
+    PlanRest,
+    RootEnd,
+    Transition,
+    Validation,
+)
 from domain.approval import Approval
 from domain.billing import Account, Billed
 from domain.fallout import DUE, DueTimes, FalloutType, priority
@@ -17,13 +26,19 @@ from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, Installation, closing_steps, installed
 from domain.inventory import Reservation
 from domain.order import Action, State
-from domain.plan import Function, PlanItem, System
+from domain.plan import Function, Plan, PlanItem, System
 from domain.progress import Assessment, Closing, Done, Fallout, OrderRef
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
 from domain.validation import Facts, validate
 
 SHOWN_LINES = 40
 """How many lines an operator is shown in the run's details."""
+
+SHOWN_VIOLATIONS = 50
+"""How many broken rules a run is told of."""
+
+PAGE = 250
+"""How many steps of a plan a run is told at once: below 256 KB whatever the ids of the lines (W1)."""
 
 _RESERVATION = TypeAdapter(Reservation)
 _BILLED = TypeAdapter(Billed)
@@ -111,7 +126,8 @@ class RecordActivities:
         in_flight = self.records.load(ref)
         facts = self.records.facts(in_flight)
         if violations := validate(in_flight.order, in_flight.catalog, facts):
-            return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in violations))
+            told = violations[:SHOWN_VIOLATIONS]
+            return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in told))
         return Validation(decomposition=self._decompose(in_flight, facts))
 
     @activity.defn
@@ -130,11 +146,15 @@ class RecordActivities:
         context = [x.id for x in order.lines if x.action is Action.NONE]
         if not self.records.planned(in_flight.id, plan.items, context=context):
             plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        return Decomposition(
-            items=tuple(replace(item, lines=()) for item in plan.items),
-            lines=tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES]),
-            in_a_row=plan.in_a_row,
-        )
+        titles = tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES])
+        return replace(_page(plan, after=0), lines=titles)
+
+    @activity.defn
+    def plan_rest(self, rest: PlanRest) -> Decomposition:
+        """The page of the stored plan that comes after its first steps."""
+        in_flight = self.records.load(rest.ref)
+        plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
+        return _page(plan, after=rest.after)
 
     @property
     def sends(self) -> Mapping[Function, Send]:
@@ -229,3 +249,8 @@ def _completed(earlier: Answers, steps: Iterable[PlanItem]) -> Completed:
         else:
             delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
     return Completed(reservation=reservation, delivered=delivered, billed=billed)
+
+
+def _page(plan: Plan, *, after: int) -> Decomposition:
+    items = tuple(replace(item, lines=()) for item in plan.items[after : after + PAGE])
+    return Decomposition(items=items, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)

@@ -83,6 +83,6 @@ def outcome(step: str, answer: Done | Working | Refused, order_state: State | No
         case Working():
             return Outcome(step=step, again_in_s=answer.again_in_s)
         case Refused():
-            return Outcome(step=step, code=answer.code, message=answer.message)
+            return Outcome(step=step, code=answer.code[:100], message=answer.message[:1_000])
         case _:
             assert_never(answer)

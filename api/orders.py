@@ -15,12 +15,12 @@ from api.idempotency import GivenKey, key_for, replay
 from api.order_view import acknowledged_body, order_body, summary_body
 from api.preview import preview_body
 from api.schemas import examples
-from api.schemas.orders import MAX_LINES, OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
+from api.schemas.orders import OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
 from api.schemas.shape import Id, Text, Uuid
 from domain.decomposition import Decomposed
 from domain.order import Order, State
+from domain.size import too_many_lines, too_many_steps
 from domain.validation import validate
-from domain.violation import Violation
 from models import catalogs, submissions, views
 from models.submissions import Clash, Key, Known, Submitted
 
@@ -65,9 +65,8 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
 def _order(body: OrderIn) -> Order:
     """The order in the words of the domain; its lines are counted with those below them."""
     order = body.order()
-    if len(order.lines) > MAX_LINES:
-        message = f"An order has at most {MAX_LINES} lines."
-        raise broken_rules([Violation(code="SIZE", rule="W4", field="lines", message=message)])
+    if wrong := too_many_lines(order):
+        raise broken_rules(wrong)
     return order
 
 
@@ -76,7 +75,8 @@ def _stored(house: House, order: Order, key: Key | None) -> tuple[bool, Submitte
     known = submissions.known(house.engine, order, key)
     if earlier := _earlier(house, order, key, known):
         return True, earlier
-    if violations := validate(order, known.catalog, known.facts):
+    asked = (order, known.catalog, known.facts)
+    if violations := validate(*asked) or too_many_steps(*asked):
         submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
         raise broken_rules(violations)
     order_id = str(uuid4())

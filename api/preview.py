@@ -10,14 +10,16 @@ from domain.decomposition import Decomposed, decompose
 from domain.inventory import demands
 from domain.order import OrderLine
 from domain.plan import Function, Plan, PlanItem
+from domain.size import too_many_steps
 from domain.validation import validate
 from models.submissions import Known
 
 
 def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
-    """The preview of an order; nothing is planned while rules are broken."""
+    """The preview of an order; nothing is planned while rules are broken, but for an order that is only too large."""
     order, catalog = decomposed.order, decomposed.catalog
     violations = validate(order, catalog, known.facts)
+    too_long = () if violations else too_many_steps(order, catalog, known.facts)
     plan = Plan(items=()) if violations else decompose(order, catalog, unsynced_accounts=known.facts.unsynced_accounts)
     return {
         "account": order.account,
@@ -26,7 +28,7 @@ def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
         "plan": [step_body(item) for item in plan.items],
         "billing": [call for item in plan.items for call in _calls(decomposed, item)],
         "reservations": [x for item in plan.items for x in _reservations(decomposed, item)],
-        "violations": [violation_body(x) for x in violations],
+        "violations": [violation_body(x) for x in violations or too_long],
         "warnings": [violation_body(x) for x in needed(order, catalog)],
     }
 

@@ -291,7 +291,7 @@ async def stages(handle: WorkflowHandle[Any, Any]) -> list[str]:
         name = ""
         if event.HasField("activity_task_scheduled_event_attributes"):
             name = event.activity_task_scheduled_event_attributes.activity_type.name
-        elif event.HasField("marker_recorded_event_attributes"):
+        elif event.marker_recorded_event_attributes.marker_name == "core_local_activity":
             payloads = event.marker_recorded_event_attributes.details["data"].payloads
             name = json.loads(payloads[0].data)["activity_type"]
         if name:

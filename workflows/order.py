@@ -2,19 +2,24 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import Decomposition, Validation
+    from activities.messages import Decomposition, PlanRest, Validation
     from domain.order import State
+    from domain.plan import PlanItem
     from domain.progress import Cancellation
     from workflows.approving import Approving
     from workflows.messages import OrderEnd, OrderRun
 
 SIDE_BY_SIDE = 20
 """How many batches of one order are under way at once."""
+
+LONGEST_BATCH = 50
+"""How many steps are sent in one attempt: as many as neighbours that take half a second for each do in its time."""
 
 
 @workflow.defn(name="Order")
@@ -81,10 +86,14 @@ class OrderWorkflow(Approving):
         return not verdict.violations
 
     async def _decompose(self) -> None:
-        """Find out what has to be done, and begin."""
+        """Find out what has to be done, and begin; a long plan comes in pages."""
         decomposition = self._decomposition
         if decomposition is None:  # the order was validated when this was a step of its own
             decomposition = await self._record("decompose", self._progress.ref, Decomposition)
+        while decomposition.more:
+            asked = PlanRest(ref=self._progress.ref, after=len(decomposition.items))
+            rest = await self._record("plan_rest", asked, Decomposition)
+            decomposition = replace(decomposition, items=(*decomposition.items, *rest.items), more=rest.more)
         self._progress.plan_is(decomposition)
         if self._shown.state is State.PENDING and workflow.patched("begun-after-waiting"):
             self._show()
@@ -96,7 +105,7 @@ class OrderWorkflow(Approving):
         while True:
             if progress.held_back:
                 await workflow.wait_condition(lambda: not progress.held_back)
-            ready = progress.ready()
+            ready = self._ready()
             if await self._hold_or_resume(idle=not (ready or progress.has_to_give_up or self._sending)):
                 continue  # who knows what was decided meanwhile
             for root in progress.to_give_up():
@@ -112,6 +121,13 @@ class OrderWorkflow(Approving):
                 task.result()
         if not progress.steps:
             await self._become(State.COMPLETED, reason=None)
+
+    def _ready(self) -> list[tuple[PlanItem, ...]]:
+        """The batches that can be sent now; the rest of a long one goes when this part of it is back."""
+        ready = self._progress.ready()
+        if any(len(batch) > LONGEST_BATCH for batch in ready) and workflow.patched("long-batches-in-parts"):
+            return [batch[:LONGEST_BATCH] for batch in ready]
+        return ready
 
     async def _hold_or_resume(self, *, idle: bool) -> bool:
         """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on.

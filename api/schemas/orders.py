@@ -10,8 +10,7 @@ from api.schemas.problem import ViolationAnswer
 from api.schemas.shape import Answer, Day, Id, Instant, MoneyIn, Sentence, Shape, Text, Uuid, closed
 from domain.money import Money
 from domain.order import Action, Order, OrderLine, State, with_defaults
-
-MAX_LINES = 10_000
+from domain.size import MAX_LINES
 
 SmallInt = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Value = Sentence | StrictBool | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | None
@@ -303,7 +302,7 @@ class PreviewReservation(Answer):
 
 
 class PreviewAnswer(Answer):
-    """What would happen; plan, billing calls and reservations are empty while rules are broken."""
+    """What would happen; plan, billing calls and reservations are empty while rules are broken (but for `SIZE`)."""
 
     account: str
     catalog_version: int

@@ -13,7 +13,7 @@ from domain.order import Action
 from domain.progress import Resolution
 from tests.builders import line, order
 from tests.shop import Shop, hasty
-from tests.workflows.catalog import INTERNET, WIRELESS
+from tests.workflows.catalog import INTERNET, WIRELESS, office
 from workflows.reconciliation import start_reconciliation
 
 Handle = WorkflowHandle[Any, Any]
@@ -38,6 +38,11 @@ async def physical_goods(shop: Shop) -> Handle:
 async def two_bundles(shop: Shop) -> Handle:
     """Two root bundles side by side."""
     return await shop.start(order(WIRELESS, INTERNET))
+
+
+async def large_bundle(shop: Shop) -> Handle:
+    """A plan that comes in pages, with batches that are sent in parts."""
+    return await shop.start(order(office(125)))
 
 
 async def context_only(shop: Shop) -> Handle:
@@ -210,6 +215,7 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         simple_service_bundle,
         physical_goods,
         two_bundles,
+        large_bundle,
         context_only,
         rejected,
         approved,

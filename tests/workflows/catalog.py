@@ -1,6 +1,19 @@
 """What the houses of the workflow tests sell."""
 
-from tests.builders import SMS, bundle, discount, event, goods, item, line, simple_bundle, subscription, unbilled
+from tests.builders import (
+    SMS,
+    Line,
+    bundle,
+    discount,
+    event,
+    goods,
+    item,
+    line,
+    simple_bundle,
+    some,
+    subscription,
+    unbilled,
+)
 from tests.shop import Shop
 
 PRODUCTS = (
@@ -14,10 +27,16 @@ PRODUCTS = (
     subscription("SMS-BASIC", billing_service_type=SMS),
     simple_bundle("INTERNET", "USAGE"),
     event("USAGE"),
+    unbilled("OFFICE", some("SMS", at_most=1_000)),
 )
 
 WIRELESS = line("WIRELESS", line("RATE"), line("FEE"), line("HALF-PRICE"), line("GIFT"), line("SMS", line("SMS-BASIC")))
 INTERNET = line("INTERNET")
+
+
+def office(services: int) -> Line:
+    """One bundle with so many services in it."""
+    return line("OFFICE", *[line("SMS", line("SMS-BASIC"))] * services)
 
 
 def furnish(shop: Shop) -> None:
