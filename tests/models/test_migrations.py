@@ -78,3 +78,17 @@ def test_the_tables_the_code_speaks_of_are_those_the_migrations_make(database: D
         differences = compare_metadata(context, metadata)
     engine.dispose()
     assert differences == []
+
+
+def test_no_table_of_ours_is_judged_while_it_is_small(database: Database) -> None:
+    """A plan that reads all of a small table would be kept while the table grows: see migration 0007."""
+    engine = create_engine(database.owner_url)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'orderloom'::regnamespace AND relkind = 'r'"
+        ).all()
+    engine.dispose()
+    assert len(rows) >= len(metadata.tables)
+    for row in rows:
+        for name in ("analyze_threshold", "vacuum_threshold", "vacuum_insert_threshold"):
+            assert f"autovacuum_{name}=2000" in (row.reloptions or ()), row.relname
