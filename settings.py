@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     reconcile_every_s: int = Field(default=3_600, ge=10)
     """How often the network is compared with billing; `orderloom up` sets 50, so that a difference is seen in 60."""
 
+    watch_every_s: int = Field(default=15, ge=5)
+    """How often it is looked for orders that nobody carries out, and for what else waits unseen."""
+
     reconcile_grace_s: int = Field(default=300, ge=0)
     """How long ago what an order did may still be under way, and is no difference; `orderloom up` sets 5."""
 
@@ -115,7 +118,8 @@ class Settings(BaseSettings):
         """How often what recurs is started, by its name; nothing when the schedules are not ours to keep."""
         if self.schedules is Schedules.OFF:
             return {}
-        return {"reconciliation": timedelta(seconds=self.reconcile_every_s)}
+        every_s = {"reconciliation": self.reconcile_every_s, "watch": self.watch_every_s}
+        return {name: timedelta(seconds=seconds) for name, seconds in every_s.items()}
 
     @property
     def due_times(self) -> dict[int, timedelta]:

@@ -25,6 +25,7 @@ from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.steps import StepActivities
 from activities.trouble import TroubleActivities
+from activities.watch import WatchActivities
 from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.inventory.client import InventoryClient
@@ -37,6 +38,7 @@ from models.catalogs import PostgresCatalogs
 from models.database import connect
 from models.reconciliations import PostgresReconciliations
 from models.records import PostgresRecords
+from models.watch import PostgresWatched
 from models.work_list import PostgresWorkList
 from settings import Neighbours, Settings, WorkflowSandbox
 from workflows import schedules
@@ -44,10 +46,12 @@ from workflows.catalog_sync import CatalogSync
 from workflows.order import OrderWorkflow
 from workflows.payloads import DATA_CONVERTER
 from workflows.reconciliation import Reconciliation
+from workflows.runs import TemporalRuns
+from workflows.watch import Watch
 
 log = structlog.get_logger()
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync, Reconciliation)
+WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync, Reconciliation, Watch)
 GRACE = timedelta(seconds=10)
 """How long running activities may finish when the worker is asked to stop."""
 IN_FLIGHT = timedelta(minutes=5)
@@ -182,8 +186,10 @@ def activities(
     reconciliations = PostgresReconciliations(engine, work_list)
     compared = ReconciliationActivities(joined.provisioning, joined.billing, reconciliations, clock, grace)
     steps = StepActivities(records, {**inventory.sends, **provisioning.sends, **billing.sends, **own.sends}, clock)
+    watched = WatchActivities(PostgresWatched(engine), work_list, TemporalRuns, clock)
 
-    every = (steps, inventory, provisioning, billing, own, catalog, compared, TroubleActivities(work_list))
+    trouble = TroubleActivities(work_list)
+    every = (steps, inventory, provisioning, billing, own, catalog, compared, watched, trouble)
     found = [getattr(x, name) for x in every for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 

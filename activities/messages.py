@@ -125,3 +125,13 @@ class Ended:
     """A root bundle at its end, and the order's state when that was the last of it."""
 
     order_state: State | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a look came to: how many findings there are, how many fallouts it opened, closed and escalated."""
+
+    findings: int
+    opened: int = 0
+    closed: int = 0
+    escalated: int = 0

@@ -149,21 +149,23 @@ async def _runs(
     engine: "Engine", client: "Client", *, task_queue: str, grace_s: float, limits: "Limits | None"
 ) -> "list[Finding]":
     from models.invariants import examination
-    from workflows import invariants as runs
+    from workflows import invariants
+    from workflows.runs import TemporalRuns
 
+    runs = TemporalRuns(client, task_queue)
     opened = await asyncio.to_thread(examination.open_orders, engine, grace_s=grace_s)
-    running = await runs.running(client, task_queue=task_queue)
-    ended = await asyncio.to_thread(examination.ended_orders, engine, running - opened, grace_s=grace_s)
-    lost = [x for x in opened - running if not await runs.is_running(client, x)]
-    lost = [x for x in lost if x in await asyncio.to_thread(examination.open_orders, engine, grace_s=grace_s)]
-    left = [x for x in ended if await runs.is_running(client, x)]
-    offenders = [f"order {x} is open and has no open run" for x in lost]
+    running = await runs.orders()
+    over = await asyncio.to_thread(examination.ended_orders, engine, running - opened, grace_s=grace_s)
+    lost = {x: ended for x in opened - running if (ended := await runs.ended(x))}
+    still = await asyncio.to_thread(examination.open_orders, engine, grace_s=grace_s) if lost else frozenset()
+    left = [x for x in over if await runs.ended(x) is None]
+    offenders = [f"order {x} is open and has no open run: {ended}" for x, ended in lost.items() if x in still]
     offenders += [f"order {x} is not open, and its run is" for x in left]
     return [
-        runs.finding(
+        invariants.finding(
             "I5", "An order is open exactly while its run is", looked_at=len(opened | running), offenders=offenders
         ),
-        *await runs.examine(client, running, task_queue=task_queue, limits=limits or runs.Limits()),
+        *await invariants.examine(runs, running, limits=limits or invariants.Limits()),
     ]
 
 

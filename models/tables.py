@@ -123,6 +123,7 @@ orders = Table(
     CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
     Index(None, "account", "submitted_at"),
     Index(None, "submitted_at", "id"),
+    Index("orders_open", "submitted_at", postgresql_where=text("completed_at IS NULL")),
     Index("orders_not_started", "submitted_at", postgresql_where=text("run_started_at IS NULL")),
 )
 

@@ -18,6 +18,8 @@ from embedded.process import free_port, listens, running, wait_until
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+FORGETS_QUICKLY = 'history.transferProcessorUpdateAckInterval="1s"'
+"""A run that is deleted is gone after seconds, not after half a minute."""
 NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -96,7 +98,9 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from embedded import temporal
 
     server = temporal.Server(port=free_port(), ui_port=free_port())
-    at_once = dataclasses.replace(server.program(), stop_signal=SIGKILL)  # it has nothing to save
+    program = server.program()
+    argv = (*program.argv, "--dynamic-config-value", FORGETS_QUICKLY)
+    at_once = dataclasses.replace(program, argv=argv, stop_signal=SIGKILL)  # it has nothing to save
     with running(at_once, output=tmp_path_factory.mktemp("temporal") / "temporal.log") as process:
         wait_until(lambda: listens(server.port), process=process, name="temporal")
         yield server.address

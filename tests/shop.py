@@ -22,6 +22,7 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.worker import Worker, WorkflowRunner
 
 import worker
+from activities.messages import Look
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.inventory.embedded import EmbeddedInventory
 from adapters.inventory.supplies import Supplies
@@ -198,6 +199,13 @@ class Shop:
         run, _ = await start_reconciliation(self.client, request=str(uuid4()), task_queue=self.task_queue)
         outcome: Reconciled = await self.client.get_workflow_handle(run, result_type=Reconciled).result()
         return outcome
+
+    async def look(self) -> Look:
+        """Look once for what waits unseen."""
+        look: Look = await self.client.execute_workflow(
+            "Watch", id=f"watch-{uuid4()}", task_queue=self.task_queue, result_type=Look
+        )
+        return look
 
     def now(self) -> datetime:
         """The present instant."""

@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows import reconciliation
+from workflows import reconciliation, watch
 
 RPC_TIMEOUT = timedelta(seconds=10)
 SHORTEST_CATCHUP = timedelta(seconds=10)
@@ -36,6 +36,7 @@ class Recurring:
 
 RECURRING: Mapping[str, Recurring] = {
     "reconciliation": Recurring(workflow="Reconciliation", summary=reconciliation.SUMMARY),
+    "watch": Recurring(workflow="Watch", summary=watch.SUMMARY),
 }
 """By name."""
 

@@ -50,7 +50,7 @@ async def test_an_open_order_whose_run_somebody_terminated_is_found(copy: Copy) 
 
     findings = await copy.findings()
     assert [(x.id, x.offenders) for x in findings if not x.holds] == [
-        ("I5", (f"order {order_id} is open and has no open run",))
+        ("I5", (f"order {order_id} is open and has no open run: it is terminated",))
     ]
 
 
