@@ -187,8 +187,8 @@ def activities(
     compared = ReconciliationActivities(joined.provisioning, joined.billing, reconciliations, clock, grace)
     steps = StepActivities(records, {**inventory.sends, **provisioning.sends, **billing.sends, **own.sends}, clock)
     watched = WatchActivities(PostgresWatched(engine), work_list, TemporalRuns, clock)
-
     trouble = TroubleActivities(work_list)
+
     every = (steps, inventory, provisioning, billing, own, catalog, compared, watched, trouble)
     found = [getattr(x, name) for x in every for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]

@@ -112,6 +112,16 @@ def ordered(live: Live) -> Given:
     return {"ORDER": live.order("internet-service-bundle")}
 
 
+def terminated(live: Live) -> Given:
+    """An order whose run somebody terminates while it waits for a person."""
+    given = refused("provisioning", "activate")(live)
+    live.until(lambda: live.state(given["ORDER"]) == "held")
+    assert run(live, "temporal workflow terminate -w order-$ORDER", given).returncode == 0
+    filters = {"type": "System", "code": "RUN_GONE"}
+    live.until(lambda: bool(live.http.get("/v1/fallouts", params=filters).json()["items"]), within_s=40)
+    return given
+
+
 def unbilled(live: Live) -> Given:
     """A service that runs, and that billing refuses to bill."""
     given = refused("billing", "fulfill")(live)
@@ -147,6 +157,7 @@ SITUATIONS = {
     "What recurs": Situation(),
     "Upgrade": Situation(),
     "A run fails in its own code": Situation(provoke=wrong_result, once=True),
+    "An order has no run": Situation(provoke=terminated, once=True, ends="held"),
     "A worker died": Situation(provoke=killed("worker")),
     "Temporal is down": Situation(provoke=killed("temporal")),
     "The database is down": Situation(provoke=killed("postgres"), once=True),

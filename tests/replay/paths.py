@@ -197,6 +197,11 @@ async def _verdict(shop: Shop, decision: str) -> Handle:
     return handle
 
 
+async def watch(shop: Shop) -> Handle:
+    """A look for what waits unseen."""
+    return await shop.client.start_workflow("Watch", id=f"watch-{uuid4()}", task_queue=shop.task_queue)
+
+
 async def _decided(shop: Shop, decision: str, **given: str) -> Handle:
     shop.provisioning.switches.set("activate", REFUSED)
     handle = await shop.start(order(WIRELESS))
@@ -236,5 +241,6 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         undo_in_trouble,
         records_in_trouble,
         reconciliation,
+        watch,
     )
 }
