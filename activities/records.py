@@ -10,11 +10,13 @@ from temporalio import activity
 
 from activities.journal import Answers, Journal, Send, Sending
 from activities.messages import (
+    Amendment,
     Approved,
     Decomposition,
     Ended,
     LineTitle,
     PlanRest,
+    Revising,
     RootEnd,
     Transition,
     Validation,
@@ -25,10 +27,11 @@ from domain.fallout import DUE, DueTimes, FalloutType, priority
 from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, Installation, closing_steps, installed
 from domain.inventory import Reservation
-from domain.order import Action, State
+from domain.order import Action, Order, State
 from domain.plan import Function, Plan, PlanItem, System
-from domain.progress import Assessment, Closing, Done, Fallout, OrderRef
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
+from domain.revision import Comparison, compare
 from domain.validation import Facts, validate
 
 SHOWN_LINES = 40
@@ -90,6 +93,14 @@ class Records(Journal, Protocol):
         """Write down that a cancellation was asked for, by whom, and whether it was accepted."""
         ...
 
+    def judge(self, judgment: Judgment) -> None:
+        """Write down whether a revision is accepted. Twice is once."""
+        ...
+
+    def revise(self, revised: Revised, order: Order, items: Sequence[PlanItem], comparison: Comparison) -> State | None:
+        """Let a revision be in force; the order's state when nothing of it is left to do. Twice is once."""
+        ...
+
     def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
         """Open a fallout, hold its step, and bring lines to the states given. Twice is once."""
         ...
@@ -146,15 +157,14 @@ class RecordActivities:
         context = [x.id for x in order.lines if x.action is Action.NONE]
         if not self.records.planned(in_flight.id, plan.items, context=context):
             plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        titles = tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES])
-        return replace(_page(plan, after=0), lines=titles)
+        return _page(plan, order, after=0)
 
     @activity.defn
     def plan_rest(self, rest: PlanRest) -> Decomposition:
         """The page of the stored plan that comes after its first steps."""
         in_flight = self.records.load(rest.ref)
         plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        return _page(plan, after=rest.after)
+        return _page(plan, in_flight.order, after=rest.after)
 
     @property
     def sends(self) -> Mapping[Function, Send]:
@@ -187,6 +197,34 @@ class RecordActivities:
     def transition(self, transition: Transition) -> None:
         """Bring the order to a state, and say why."""
         self.records.transition(transition.ref.order, transition.state, reason=transition.reason)
+
+    @activity.defn
+    def compare(self, revising: Revising) -> Amendment:
+        """What a revision of the order would make of its plan (2.7); changes nothing."""
+        before, after = self.records.load(revising.before), self.records.load(revising.ref)
+        told = self.records.facts(after).unsynced_accounts | self.records.synchronizations(after.id)
+        comparison = compare(before, after)
+        return Amendment(
+            synchronizations=tuple(sorted(told)),
+            undo=comparison.undo,
+            redo=comparison.redo,
+            roots=comparison.roots,
+            technical=comparison.technical,
+            requested_start=after.order.requested_start,
+        )
+
+    @activity.defn
+    def judge(self, judgment: Judgment) -> None:
+        """Write down whether a revision is accepted (2.3)."""
+        self.records.judge(judgment)
+
+    @activity.defn
+    def revise(self, revised: Revised) -> Ended:
+        """Let a revision be in force: its lines, its plan (2.7)."""
+        before, after = self.records.load(revised.before), self.records.load(revised.ref)
+        told = frozenset(revised.synchronizations)
+        items = after.plan(unsynced_accounts=told).items if revised.planned else ()
+        return Ended(order_state=self.records.revise(revised, after.order, items, compare(before, after)))
 
     @activity.defn
     def assess(self, assessment: Assessment) -> None:
@@ -251,6 +289,8 @@ def _completed(earlier: Answers, steps: Iterable[PlanItem]) -> Completed:
     return Completed(reservation=reservation, delivered=delivered, billed=billed)
 
 
-def _page(plan: Plan, *, after: int) -> Decomposition:
+def _page(plan: Plan, order: Order, *, after: int) -> Decomposition:
+    """A page of the plan, the first one with the titles of the first lines."""
+    titles = () if after else tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES])
     items = tuple(replace(item, lines=()) for item in plan.items[after : after + PAGE])
-    return Decomposition(items=items, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)
+    return Decomposition(items=items, lines=titles, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)

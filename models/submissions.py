@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.catalog import Catalog
@@ -82,7 +82,10 @@ class Known:
 
 
 _SUBMITTED = """
-    SELECT CAST(id AS text) AS id, number, document, catalog_version, submitted_at FROM orderloom.orders
+    SELECT CAST(id AS text) AS id, number, catalog_version, submitted_at,
+           COALESCE((SELECT r.document FROM orderloom.order_revisions AS r WHERE r.order_id = id AND r.revision = 0),
+                    document) AS document
+      FROM orderloom.orders
 """
 _KNOWN = Prepared(f"""
     {FACTS}
@@ -106,6 +109,8 @@ _REMEMBER = """
          WHERE CAST(:key AS text) IS NOT NULL
     )
 """
+
+_REMEMBER_ALONE = text(f"WITH {_REMEMBER} SELECT")
 
 _SUBMIT = Prepared(f"""
     WITH given AS (SELECT CAST(:document AS jsonb) AS document),
@@ -310,6 +315,13 @@ def _remembering(key: Key | None, *, status: int, location: str, answer: Mapping
         "location": location,
         "answer": json.dumps(answer) if answer is not None else None,
     }
+
+
+def remember(
+    connection: Connection, key: Key | None, *, status: int, location: str, answer: Mapping[str, Any] | None
+) -> None:
+    """Remember the answer to a request, in the connection's transaction; without effect when it came without a key."""
+    connection.execute(_REMEMBER_ALONE, _remembering(key, status=status, location=location, answer=answer))
 
 
 def _store(engine: Engine, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:

@@ -16,7 +16,7 @@ from domain.approval import Approval
 from domain.progress import Cancellation, Resolution
 from workflows import search_attributes
 from workflows.details import first_shown
-from workflows.messages import OrderRun
+from workflows.messages import OrderRun, RevisionWish
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -83,10 +83,18 @@ async def approve(client: Client, order: str, approval: Approval) -> str:
     return await _tell(client, order, "approval", approval)
 
 
-async def _tell(client: Client, order: str, update: str, said: object) -> str:
+async def revise(client: Client, order: str, wish: RevisionWish) -> str:
+    """Have the run let a stored revision be in force; :class:`Declined` past the point of no return, or when outdated.
+
+    Asking twice is asking once.
+    """
+    return await _tell(client, order, "revise", wish, id=f"revision-{wish.revision}")
+
+
+async def _tell(client: Client, order: str, update: str, said: object, id: str | None = None) -> str:  # noqa: A002
     handle = client.get_workflow_handle(workflow_id(order))
     try:
-        answer: str = await handle.execute_update(update, said, result_type=str, rpc_timeout=RPC_TIMEOUT)
+        answer: str = await handle.execute_update(update, said, id=id, result_type=str, rpc_timeout=RPC_TIMEOUT)
     except WorkflowUpdateFailedError as error:
         if isinstance(cause := error.cause, ApplicationError):
             raise Declined(cause.type or "REJECTED", cause.message, *map(str, cause.details)) from error

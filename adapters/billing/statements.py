@@ -124,6 +124,41 @@ FROM instance i LEFT JOIN voided v ON TRUE
 """
 VOID = Prepared("billing_void", _VOID, asset="text", at="timestamptz")
 
+OPEN_INSTANCES = text("""
+SELECT id, asset, account, profile, service_id, status, balance_group FROM billing.service_instances
+WHERE asset = ANY(CAST(:assets AS text[])) AND status NOT IN ('closed', 'voided')
+ORDER BY asset FOR UPDATE
+""")
+
+OPEN_PURCHASES = text("""
+SELECT id, asset, product, quantity, price_minor, currency, promotion_ref, status, service_instance, purchase_start
+FROM billing.purchases
+WHERE service_instance = ANY(CAST(:instances AS text[])) AND status NOT IN ('cancelled', 'voided')
+ORDER BY asset FOR UPDATE
+""")
+
+AMEND_INSTANCE = text("""
+UPDATE billing.service_instances s SET account = a.id, profile = :profile, service_id = :service_id
+FROM billing.accounts a WHERE s.id = :id AND a.id = :account AND a.status = 'active' RETURNING s.id
+""")
+
+AMEND_PURCHASE = text("""
+UPDATE billing.purchases SET account = :account, quantity = :quantity, price_minor = CAST(:price_minor AS bigint),
+    currency = CAST(:currency AS text), promotion_ref = :promotion_ref, purchase_start = :starts, cycle_start = :starts,
+    usage_start = :starts, ends = :starts + make_interval(months => CAST(:duration_months AS integer))
+WHERE id = :id
+""")
+
+ADD_PURCHASE = text(f"""
+INSERT INTO billing.purchases ({_PURCHASE_COLUMNS})
+SELECT :id, :product, :billing_type, :account, s.id, s.balance_group, :asset, :line, :quantity,
+       CAST(:price_minor AS bigint), CAST(:currency AS text), :promotion_ref, CAST(:duration_months AS integer),
+       'initiated', :starts, :starts, :starts, :starts + make_interval(months => CAST(:duration_months AS integer))
+FROM billing.service_instances s WHERE s.id = :instance
+""")
+
+VOID_PURCHASE = text("UPDATE billing.purchases SET status = 'voided', ended_at = :at WHERE id = :id")
+
 OBSTACLES = text("""
 SELECT ARRAY(SELECT DISTINCT w FROM unnest(CAST(:accounts AS text[])) AS w
              WHERE NOT EXISTS (SELECT FROM billing.accounts WHERE id = w AND status = 'active')) AS unknown,

@@ -26,7 +26,7 @@ async def test_an_order_that_waits_is_cancelled_and_asking_again_is_answered_the
 
 async def test_past_the_point_of_no_return_line_and_step_are_named_under_way_and_afterwards(fresh_api: Served):
     api = fresh_api
-    api.shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, code="ACCOUNT_UNKNOWN"))
+    api.shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="ACCOUNT_UNKNOWN"))
     order = await api.submit(an_order())
     fallout = await api.shop.fallout(order["id"])
     path = f"/v1/orders/{order['id']}/cancellation"
@@ -36,7 +36,6 @@ async def test_past_the_point_of_no_return_line_and_step_are_named_under_way_and
     assert (under_way.status_code, under_way.json()["title"]) == (409, "Past the point of no return")
     (violation,) = under_way.json()["violations"]
     assert (violation["code"], violation["line"], violation["field"]) == ("NO_RETURN", "1.4", "deliver:1.4")
-    api.shop.billing.switches.clear()
     await api.shop.decide(fallout, "retry")
     await api.in_state(order, "completed")
     afterwards = await api.http.post(path)
