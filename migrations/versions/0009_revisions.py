@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0008"
 
 UPGRADE = """
 -- How many of the operators' corrections the document of the revision in force has in it already.
