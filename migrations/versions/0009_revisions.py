@@ -26,7 +26,8 @@ CREATE TABLE orderloom.order_revisions (
     CONSTRAINT order_revisions_order_id_fk FOREIGN KEY (order_id) REFERENCES orderloom.orders (id),
     CONSTRAINT order_revisions_state CHECK (state IN ('queued', 'accepted', 'active', 'superseded', 'refused')),
     CONSTRAINT order_revisions_revision CHECK (revision >= 0)
-);
+) WITH (autovacuum_analyze_threshold = 2000, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_insert_threshold = 2000);
 
 CREATE UNIQUE INDEX order_revisions_one_active ON orderloom.order_revisions (order_id) WHERE state = 'active';
 
