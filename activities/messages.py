@@ -118,6 +118,8 @@ class Amendment:
     roots: tuple[str, ...] = ()
     technical: tuple[str, ...] = ()
     requested_start: datetime | None = None
+    unknown: bool = False
+    """There is no such revision."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,6 +93,10 @@ class Records(Journal, Protocol):
         """Write down that a cancellation was asked for, by whom, and whether it was accepted."""
         ...
 
+    def has_revision(self, ref: OrderRef) -> bool:
+        """Whether a revision of the order was submitted."""
+        ...
+
     def judge(self, judgment: Judgment) -> None:
         """Write down whether a revision is accepted. Twice is once."""
         ...
@@ -201,6 +205,8 @@ class RecordActivities:
     @activity.defn
     def compare(self, revising: Revising) -> Amendment:
         """What a revision of the order would make of its plan (2.7); changes nothing."""
+        if not self.records.has_revision(revising.ref):
+            return Amendment(unknown=True)
         before, after = self.records.load(revising.before), self.records.load(revising.ref)
         told = self.records.facts(after).unsynced_accounts | self.records.synchronizations(after.id)
         comparison = compare(before, after)

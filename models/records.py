@@ -591,6 +591,12 @@ class PostgresRecords:
             request=request,
         )
 
+    def has_revision(self, ref: OrderRef) -> bool:
+        """Whether a revision of the order was submitted."""
+        with autocommit(self.engine) as connection:
+            asked = {"order": ref.order, "revision": ref.revision}
+            return connection.execute(_LOAD_REVISION, asked).first() is not None
+
     def judge(self, judgment: Judgment) -> None:
         """Write down whether a revision is accepted; an accepted one keeps the order waiting until it is in force."""
         accepted = judgment.code is None

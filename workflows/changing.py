@@ -102,6 +102,8 @@ class Changing(Carrying):
             await self._refuse(wish, "SUPERSEDED", "a later revision has come")
         revising = Revising(ref=replace(progress.ref, revision=wish.revision), before=progress.ref)
         amendment = await self._record("compare", revising, Amendment)
+        if amendment.unknown:
+            raise ApplicationError("there is no such revision", type="UNKNOWN", non_retryable=True)
         if barrier := progress.objection(amendment, force=wish.force):
             await self._refuse(wish, "NO_RETURN", f"{barrier.item.id} is past the point of no return", barrier)
         if progress.state in FINAL or progress.cancelled:

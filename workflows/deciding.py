@@ -135,7 +135,7 @@ class Deciding(UnderWay):
     def _objection(self, resolution: Resolution) -> tuple[str, str] | None:
         """Why a decision cannot be taken: a stable code and a sentence; ``None`` when it can."""
         undecided = self._progress.undecided.get(resolution.fallout)
-        if undecided is None or undecided.resolution is not None:
+        if undecided is None or undecided.resolution is not None or self._progress.cancelled:
             return "NOT_OPEN", "that fallout is not open"
         if resolution.decision not in (allowed := self._progress.allowed(undecided)):
             return "NOT_ALLOWED", f"here may be decided: {', '.join(allowed)}"
