@@ -132,6 +132,14 @@ class Transition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A fallout as it was put on the work list: how urgent it is, and until when somebody should have decided."""
+
+    priority: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Approved:
     """A verdict to be written down; ``request`` tells those of one order apart, ``then`` is what it waits for next."""
 

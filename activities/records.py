@@ -15,6 +15,7 @@ from activities.messages import (
     Decomposition,
     Ended,
     LineTitle,
+    Opened,
     PlanRest,
     Revising,
     RootEnd,
@@ -243,7 +244,7 @@ class RecordActivities:
         self.records.approve(approved.ref.order, approved.approval, request=approved.request, then=approved.then)
 
     @activity.defn
-    def open_fallout(self, fallout: Fallout) -> None:
+    def open_fallout(self, fallout: Fallout) -> Opened:
         """Put a step that needs a person on the work list."""
         urgency = priority(
             FalloutType(fallout.type),
@@ -252,7 +253,9 @@ class RecordActivities:
             order_priority=self.records.load(fallout.ref).order.priority,
         )
         lines = self._propagated(fallout.ref, fallout.lines, State.HELD)
-        self.records.open_fallout(fallout, priority=urgency, due=self.due[urgency], lines=lines)
+        due = self.due[urgency]
+        self.records.open_fallout(fallout, priority=urgency, due=due, lines=lines)
+        return Opened(priority=urgency, due_at=self.clock() + due)
 
     @activity.defn
     def close_fallout(self, closing: Closing) -> None:

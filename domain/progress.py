@@ -125,13 +125,17 @@ class Revised:
 
 @dataclass(frozen=True, kw_only=True)
 class Closing:
-    """A fallout that is settled by a decision: its step is carried out anew, corrected, ``skipped`` or given up."""
+    """A fallout that is settled by a decision: its step is carried out anew, corrected, ``skipped`` or given up.
+
+    ``withdrawn``: nobody has decided about it; its bundle is not to be carried out any more.
+    """
 
     ref: OrderRef
     resolution: Resolution
     step: str
     skipped: bool = False
     correction: Correction | None = None
+    withdrawn: bool = False
     actual: datetime | None = None
     """Since when a step that is skipped has been done."""
     line_state: State = State.IN_PROGRESS

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from domain.approval import Approval, Verdict
 from domain.billing import Account
 from domain.decomposition import Decomposed
-from domain.fallout import step_subject
+from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
 from domain.order import FINAL, NEXT, Order, State, asset_id, key, roll_up
@@ -440,7 +440,7 @@ _OPEN_FALLOUT = changes("""
 _CLOSE_FALLOUT = changes(f"""
     closed AS (
         UPDATE orderloom.fallouts
-           SET state = 'closed', closed_at = now(), decision = :decision, actor = :actor, reason = :why
+           SET state = :fallout_state, closed_at = now(), decision = :decision, actor = :actor, reason = :why
          WHERE id = :id AND {IS_OPEN}
         RETURNING id
     ),
@@ -676,6 +676,7 @@ class PostgresRecords:
             step=closing.step,
             step_state="skipped" if closing.skipped else "pending",
             actual=closing.actual,
+            fallout_state=FalloutState.CANCELLED if closing.withdrawn else FalloutState.CLOSED,
             lines=json.dumps(lines),
         )
 

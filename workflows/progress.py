@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from activities.messages import Amendment, Batch, Decomposition, Replaced, Step, Taken
+from activities.messages import Amendment, Batch, Decomposition, Opened, Replaced, Step, Taken
 from domain.fallout import TYPE, Decision, Finding, decisions
 from domain.order import State
 from domain.plan import BEGUN, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
@@ -59,6 +59,7 @@ class Undecided:
     """A fallout waiting for a person; ``actual``: since when its step has been done, should it be skipped."""
 
     fallout: Fallout
+    opened: Opened | None = None
     actual: datetime | None = None
     resolution: Resolution | None = None
     settled: bool = False

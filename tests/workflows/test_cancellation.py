@@ -132,7 +132,7 @@ async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched
 
 
 @pytest.mark.req("W5")
-async def test_a_held_order_is_cancelled_and_its_fallout_closed(shop: Shop) -> None:
+async def test_a_held_order_is_cancelled_and_its_fallout_with_it(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
     handle = await shop.start(order(WIRELESS))
     order_id = handle.id.removeprefix("order-")
@@ -144,7 +144,7 @@ async def test_a_held_order_is_cancelled_and_its_fallout_closed(shop: Shop) -> N
     assert shop.state(order_id) == "cancelled"
     nothing_is_left(shop, order_id)
     (fallout,) = shop.rows("SELECT state, decision, reason FROM orderloom.fallouts")
-    assert fallout == {"state": "closed", "decision": "abort", "reason": "the order is cancelled"}
+    assert fallout == {"state": "cancelled", "decision": "abort", "reason": "the order is cancelled"}
     (audited,) = shop.rows("SELECT actor, decision, reason FROM orderloom.audit WHERE action = 'order.cancel'")
     assert audited == {"actor": "ann", "decision": "accepted", "reason": "changed their mind"}
 
