@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from domain.asset import AssetStatus
 from domain.validation import AccountFact, AssetFact, Facts, Lookups
-from models.prepared import Prepared
+from sql.prepared import Prepared
 
 FACTS = """
     SELECT 'account' AS kind, id, NULL AS product, NULL AS account, NULL AS status,
@@ -26,7 +26,7 @@ _FACTS = Prepared(FACTS)
 
 def facts(connection: Connection, lookups: Lookups) -> Facts:
     """What is known of those ids; what does not exist is absent."""
-    return gathered(_FACTS.on(connection, asked(lookups)))
+    return gathered(_FACTS.on(connection, **asked(lookups)))
 
 
 def asked(lookups: Lookups) -> dict[str, list[str]]:

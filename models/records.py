@@ -26,10 +26,10 @@ from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderR
 from domain.revision import Comparison, RevisionState
 from domain.validation import Facts, lookups
 from models import catalogs
-from models.database import autocommit
 from models.facts import facts
-from models.prepared import Prepared
 from models.tables import IS_OPEN, quoted
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 ORDER = TypeAdapter(Order)
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
@@ -511,7 +511,7 @@ class PostgresRecords:
     def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
         """Write down, before it happens, that steps are sent past which there is no return."""
         with autocommit(self.engine) as connection:
-            _SENT.on(connection, {"order": order, "steps": list(steps), "at": at})
+            _SENT.on(connection, order=order, steps=list(steps), at=at)
 
     def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
@@ -547,7 +547,7 @@ class PostgresRecords:
         Of a step that was skipped the ``at`` that was said.
         """
         with autocommit(self.engine) as connection:
-            rows = _RESULTS.on(connection, {"order": order, "steps": list(steps)})
+            rows = _RESULTS.on(connection, order=order, steps=list(steps))
             return {row.id: {**row.result, "key": row.key} for row in rows}
 
     def end_root(self, order: str, root: str, state: State) -> State | None:
@@ -684,7 +684,7 @@ class PostgresRecords:
         """Add an operator's correction as the one numbered ``ref.corrections``."""
         parameters = {"order": ref.order, "correction": _CORRECTION.dump_json(correction).decode()}
         with autocommit(self.engine) as connection:
-            _CORRECT.on(connection, {**parameters, "before": ref.corrections - 1})
+            _CORRECT.on(connection, **parameters, before=ref.corrections - 1)
 
     def account(self, id: str) -> Account:  # noqa: A002
         """A billing account as billing is told of it."""
@@ -745,7 +745,7 @@ def _apply(
     **parameters: Parameter,
 ) -> bool:
     values = {"order": order, "state": state, "reason": reason, "finished": finished, **parameters}
-    return statement.on(connection, values).first() is not None
+    return statement.on(connection, **values).first() is not None
 
 
 def _step_key(order: str, step: str, generation: int) -> str:
@@ -782,7 +782,7 @@ def _root_states(connection: Connection, order: str) -> Mapping[str, frozenset[S
 @lru_cache(maxsize=REMEMBERED_ORDERS)
 def _load(engine: Engine, ref: OrderRef) -> InFlight:
     with autocommit(engine) as connection:
-        row = _LOAD.on(connection, {"order": ref.order}).one()
+        row = _LOAD.on(connection, order=ref.order).one()
         document, included = row.document, row.corrections_included
         if ref.revision != row.revision:
             asked = {"order": ref.order, "revision": ref.revision}

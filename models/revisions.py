@@ -10,8 +10,8 @@ from sqlalchemy import Engine, Row, text
 
 from domain.in_flight import Correction
 from domain.order import FINAL, Order
-from models.database import autocommit
 from models.submissions import ORDER, Key, remember
+from sql.connections import autocommit
 
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
 

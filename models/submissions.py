@@ -19,9 +19,9 @@ from domain.order import Order, asset_id
 from domain.validation import Facts, lookups
 from domain.violation import Violation
 from models import catalogs
-from models.database import autocommit
 from models.facts import FACTS, asked, gathered
-from models.prepared import Prepared
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 ORDER = TypeAdapter(Order)
 ACTOR = "api"
@@ -191,7 +191,7 @@ def known(engine: Engine, order: Order, key: Key | None) -> Known:
         **_name(key),
     }
     with autocommit(engine) as connection:
-        rows = _KNOWN.on(connection, question).all()
+        rows = _KNOWN.on(connection, **question).all()
     others = {row.kind: row.id for row in rows}
     return Known(
         facts=gathered(rows),
@@ -204,14 +204,14 @@ def known(engine: Engine, order: Order, key: Key | None) -> Known:
 def remembered(engine: Engine, key: Key) -> Remembered | None:
     """The answer given under a key before, if any."""
     with autocommit(engine) as connection:
-        row = _REMEMBERED.on(connection, _name(key)).first()
+        row = _REMEMBERED.on(connection, **_name(key)).first()
     return _as_remembered(row) if row else None
 
 
 def submitted(engine: Engine, order_id: str) -> Submitted:
     """An order as it was submitted."""
     with autocommit(engine) as connection:
-        return _as_submitted(_BY_ID.on(connection, {"id": order_id}).one())
+        return _as_submitted(_BY_ID.on(connection, id=order_id).one())
 
 
 def submit(
@@ -327,7 +327,7 @@ def remember(
 def _store(engine: Engine, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
     try:
         with autocommit(engine) as connection:
-            return statement.on(connection, {"actor": ACTOR, **parameters}).one()
+            return statement.on(connection, actor=ACTOR, **parameters).one()
     except IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
         clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]

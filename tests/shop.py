@@ -37,9 +37,9 @@ from domain.propagation import STATE_ONLY, PropagatedFields
 from domain.reconciliation import Reconciled
 from domain.revision import matched
 from models import catalogs, revisions, submissions
-from models.database import connect
 from models.work_list import PostgresWorkList
 from settings import WorkflowSandbox
+from sql.connections import connect
 from workflows import search_attributes, start
 from workflows.messages import OrderEnd, OrderRun, Patience, RevisionWish
 from workflows.reconciliation import start_reconciliation

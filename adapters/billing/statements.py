@@ -3,7 +3,7 @@
 
 from sqlalchemy import text
 
-from adapters.prepared import Prepared
+from sql.prepared import Prepared
 
 _PURCHASE_COLUMNS = """
     id, product, billing_type, account, service_instance, balance_group, asset, line, quantity, price_minor, currency,
@@ -69,7 +69,6 @@ SELECT (SELECT count(*) FROM instance) AS instances, b.id, b.service_instance
 FROM (VALUES (1)) AS one (answer) LEFT JOIN bought b ON TRUE
 """
 MAKE = Prepared(
-    "billing_make",
     _with_parts(_MAKE),
     instances="jsonb",
     purchases="jsonb",
@@ -107,7 +106,7 @@ FROM instance i LEFT JOIN (
     SELECT id, asset, product, quantity FROM fulfilled UNION ALL SELECT id, asset, product, quantity FROM bought
 ) p ON TRUE
 """
-FULFILL = Prepared("billing_fulfill", _with_parts(_FULFILL), asset="text", starts="timestamptz", purchases="jsonb")
+FULFILL = Prepared(_with_parts(_FULFILL), asset="text", starts="timestamptz", purchases="jsonb")
 """An initiated service becomes active with all its products; what was not initiated, its Items, is bought now."""
 
 _VOID = """
@@ -122,7 +121,7 @@ WITH instance AS (
 SELECT i.id AS service_instance, i.balance_group, v.id, v.asset, v.product, v.quantity
 FROM instance i LEFT JOIN voided v ON TRUE
 """
-VOID = Prepared("billing_void", _VOID, asset="text", at="timestamptz")
+VOID = Prepared(_VOID, asset="text", at="timestamptz")
 
 OPEN_INSTANCES = text("""
 SELECT id, asset, account, profile, service_id, status, balance_group FROM billing.service_instances

@@ -23,10 +23,10 @@ from adapters.inventory.operations import (
 )
 from adapters.inventory.supplies import Supplies
 from adapters.ledger import Ledger
-from adapters.prepared import Prepared
 from adapters.switches import Switches
 from domain.inventory import Delivery, Demand, Held, Reservation, ReservationState
 from domain.neighbour import Refused, Unacceptable, Unavailable
+from sql.prepared import Prepared
 
 NO_STOCK = "NO_STOCK"
 NUMBER_TAKEN = "NUMBER_TAKEN"
