@@ -20,7 +20,6 @@ from api import (
     health,
     orders,
     reports,
-    revisions,
     schedules,
 )
 from api.envelope import Envelope
@@ -43,7 +42,6 @@ ROUTERS = tuple(
         orders,
         approval,
         cancellation,
-        revisions,
         events,
         fallouts,
         catalog,

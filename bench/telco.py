@@ -29,7 +29,7 @@ from rich.table import Table
 from adapters.inventory.supplies import Supplies
 from bench import telco_mistakes, telco_rows
 from bench.telco_rows import Body, Customer, Row
-from sql.connections import connect
+from models.database import connect
 
 CUSTOMERS = tuple(map(Customer, range(1, 26)))
 AT_ONCE = 16
@@ -141,12 +141,15 @@ class Company:
         await self._each("accounts opened", CUSTOMERS, self._open_account)
 
     async def _open_account(self, customer: Customer) -> None:
-        account = {"id": customer.id, "name": customer.id, "class": "customer"}
-        below = {"id": customer.billing_account, "name": customer.id, "class": "billing", "parent": customer.id}
-        for body in (account, below):
+        body = {"id": customer.id, "name": customer.id, "class": "customer"}
+        _expect(201, await self.http.post("/v1/accounts", json=body))
+        for account, profile in (
+            (customer.billing_account, customer.billing_profile),
+            (customer.second_account, customer.second_profile),
+        ):
+            body = {"id": account, "name": customer.id, "class": "billing", "parent": customer.id}
             _expect(201, await self.http.post("/v1/accounts", json=body))
-        path = f"/v1/accounts/{customer.billing_account}/billing-profiles"
-        _expect(201, await self.http.post(path, json={"id": customer.billing_profile}))
+            _expect(201, await self.http.post(f"/v1/accounts/{account}/billing-profiles", json={"id": profile}))
 
     async def preview(self, rows: Sequence[Row]) -> None:
         """Every row is an acceptable order."""
@@ -166,7 +169,7 @@ class Company:
         number, row = numbered
         customer = _customer(row)
         stranger = CUSTOMERS[CUSTOMERS.index(customer) - 1]
-        possible = list(telco_mistakes.mistaken(telco_rows.order_body(row, customer), stranger))
+        possible = list(telco_mistakes.mistaken(telco_rows.order_body(row, customer), customer, stranger))
         mistake, body = possible[number % len(possible)]
         problem = _expect(422, await self.http.post("/v1/orders", json=body))
         found = {(x["code"], x["rule"]) for x in problem.get("violations", ())}

@@ -26,9 +26,9 @@ class Mistake:
     make: Callable[[Body], bool]
 
 
-def mistaken(body: Body, stranger: Customer) -> Iterator[tuple[Mistake, Body]]:
-    """Every mistake that an order has room for, with the order that makes it; some use a stranger's accounts."""
-    for mistake in (*_misplaced(), *_miscounted(), *_misbilled(stranger), *_misnamed()):
+def mistaken(body: Body, customer: Customer, stranger: Customer) -> Iterator[tuple[Mistake, Body]]:
+    """Every mistake that an order has room for, with the order that makes it; some use another's accounts."""
+    for mistake in (*_misplaced(), *_miscounted(), *_misbilled(customer), *_misnamed(stranger)):
         changed = deepcopy(body)
         if mistake.make(changed):
             yield mistake, changed
@@ -51,17 +51,20 @@ def _miscounted() -> Iterator[Mistake]:
     yield Mistake("none of it", "QTY", "B47", _on(*BOUGHT, change=_set(quantity=0)))
 
 
-def _misbilled(stranger: Customer) -> Iterator[Mistake]:
-    account, profile = stranger.billing_account, stranger.billing_profile
+def _misbilled(customer: Customer) -> Iterator[Mistake]:
+    account, profile = customer.second_account, customer.second_profile
     for field, value in (("billing_account", account), ("service_account", account), ("billing_profile", profile)):
         name = f"component with a {field} of its own"
         yield Mistake(name, "ACCT_MISMATCH", "B22", _on(*BOUGHT, change=_set(**{field: value})))
-    yield Mistake("streaming paid by someone else", "SSB_ACCT", "B44", _streaming_for(account))
+    yield Mistake("streaming for one account paid by another", "SSB_ACCT", "B44", _streaming_for(account))
     yield Mistake("nobody pays", "ACCT_MISSING", "B23", _set_header(billing_account=None))
+
+
+def _misnamed(stranger: Customer) -> Iterator[Mistake]:
     yield Mistake("unknown profile", "ACCT_UNKNOWN", "B23", _set_header(billing_profile="NOBODY-BP"))
-
-
-def _misnamed() -> Iterator[Mistake]:
+    theirs = {"billing_account": stranger.billing_account, "service_account": stranger.billing_account}
+    theirs |= {"billing_profile": stranger.billing_profile}
+    yield Mistake("somebody else pays", "ACCT_UNKNOWN", "B23", _set_header(**theirs))
     yield Mistake("unknown product", "CATALOG_VERSION", "B01", _add_root("TELEGRAPH"))
     yield Mistake("retired product", "CATALOG_VERSION", "B01", _on("PHONE", change=_add("PARTY-LINE")))
     yield Mistake("new product with an asset", "ASSET_STATE", "A18", _on(*BOUGHT, change=_set(asset=SOME_ASSET)))

@@ -174,6 +174,16 @@ class Customer:
         """The profile of its billing account."""
         return f"{self.id}-BP"
 
+    @property
+    def second_account(self) -> str:
+        """Another billing account of its own."""
+        return f"{self.id}-BA2"
+
+    @property
+    def second_profile(self) -> str:
+        """The profile of that one."""
+        return f"{self.id}-BP2"
+
 
 def bundle(row: Row) -> tuple[str, ...]:
     """What tells the bundles apart: services, add-ons and contract term; not how it is paid or whether on paper."""

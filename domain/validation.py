@@ -30,7 +30,8 @@ class AssetFact:
 class Facts:
     """What is known of the ids an order mentions, by id; ``profiles`` maps a billing profile to the account owning it.
 
-    An id that is missing here does not exist.
+    Accounts and profiles are those of the order's customer: its account and all below it. An id that is missing here
+    does not exist, as far as that customer is concerned.
     """
 
     accounts: Mapping[str, AccountFact] = field(default_factory=dict)
@@ -45,8 +46,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookups:
-    """The ids that :class:`Facts` are needed of."""
+    """The ids that :class:`Facts` are needed of, and the account of the customer whose they have to be."""
 
+    account: str
     accounts: frozenset[str]
     profiles: frozenset[str]
     assets: frozenset[str]
@@ -57,6 +59,7 @@ def lookups(order: Order) -> Lookups:
     parts: tuple[Order | OrderLine, ...] = (order, *order.lines)
     accounts = {order.account, *(x.billing_account for x in parts), *(x.service_account for x in parts)}
     return Lookups(
+        account=order.account,
         accounts=frozenset(x for x in accounts if x),
         profiles=frozenset(x.billing_profile for x in parts if x.billing_profile),
         assets=frozenset(x.asset for x in order.lines if x.asset),
@@ -154,7 +157,10 @@ def _price_is_in_the_products_currency(place: _Place, _: _Reading) -> Iterator[V
 
 
 def _accounts_are_known(place: _Place, reading: _Reading) -> Iterator[Violation]:
-    """Each line has its three accounts, and they exist (B23): said where a value first stands, not on all below."""
+    """Each line has its three accounts, and they are the customer's (B23): said where a value first stands.
+
+    Whether another customer's exists is nobody's business: it is answered like one that does not.
+    """
     line, above = place.line, place.above.line if place.above else None
     for name in ACCOUNT_FIELDS:
         value = getattr(line, name)
@@ -164,9 +170,10 @@ def _accounts_are_known(place: _Place, reading: _Reading) -> Iterator[Violation]
         if not value:
             message = "Neither the line nor its root line nor the order names one."
             yield _violation("ACCT_MISSING", "B23", message, line, name)
-        elif value not in known:
+        elif value not in known and reading.account in reading.facts.accounts:
             noun = "billing profile" if name == "billing_profile" else "account"
-            yield _violation("ACCT_UNKNOWN", "B23", f"There is no such {noun}.", line, name)
+            yield _violation("ACCT_UNKNOWN", "B23", f"The order's account, with those below it, has no such {noun}.",
+                             line, name)  # fmt: skip
 
 
 def _bundle_shares_its_accounts(place: _Place, _: _Reading) -> Iterator[Violation]:

@@ -119,8 +119,8 @@ def order(*lines: Line, **header: Any) -> Order:
 
 
 def facts(**assets: AssetFact) -> Facts:
-    """ACME with its billing and its service account, the other customer OTHER; and assets by id."""
-    accounts = ("ACME", "ACME-BA", "ACME-SA", "OTHER", "OTHER-BA")
+    """ACME with its billing and its service account, OTHER-BA, another one of its own, and assets by id."""
+    accounts = ("ACME", "ACME-BA", "ACME-SA", "OTHER-BA")
     return Facts(
         accounts=dict.fromkeys(accounts, AccountFact()),
         profiles={"ACME-BP": "ACME-BA", "OTHER-BP": "OTHER-BA"},

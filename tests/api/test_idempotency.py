@@ -40,7 +40,9 @@ async def test_another_order_under_the_same_external_id_is_refused_and_the_first
 
 async def test_two_accounts_may_use_the_same_external_id(api: Served):
     first = await api.submit(an_order(external_id="crm-shared"))
-    second = await api.submit(an_order(external_id="crm-shared", account="OTHER"))
+    theirs = {"billing_account": "OTHER", "service_account": "OTHER", "billing_profile": "OTHER-BP"}
+    (await api.http.post("/v1/accounts/OTHER/billing-profiles", json={"id": "OTHER-BP"})).raise_for_status()
+    second = await api.submit(an_order(external_id="crm-shared", account="OTHER", lines=[{**BUNDLE, **theirs}]))
 
     assert first["id"] != second["id"]
 

@@ -37,7 +37,7 @@ def broken() -> dict[str, Any]:
                 **BUNDLE,
                 "quantity": 2,
                 "lines": [
-                    {"id": "1.1", "product": "PLAN", "billing_account": "OTHER"},
+                    {"id": "1.1", "product": "PLAN", "billing_account": "ACME-SA"},
                     {"id": "1.2", "product": "CASE", "quantity": 0},
                     {"id": "1.3", "product": "NOTHING"},
                 ],
@@ -134,6 +134,17 @@ async def test_an_order_of_an_account_that_does_not_exist_is_refused(api: Served
 
     assert answer.status_code == 422
     assert ("ACCT_UNKNOWN", "B23", None, "account") in places(answer.json()["violations"])
+
+
+@pytest.mark.req("B23", "A12")
+async def test_another_customers_account_is_refused_in_the_words_for_one_that_does_not_exist(api: Served):
+    answers = [
+        (await api.http.post("/v1/orders", json=an_order(lines=[{**BUNDLE, "billing_account": account}]))).json()
+        for account in ("OTHER", "NOBODY")
+    ]
+    for answer in answers:
+        assert ("ACCT_UNKNOWN", "B23", "1", "billing_account") in places(answer["violations"])
+    assert answers[0]["violations"] == answers[1]["violations"]
 
 
 async def test_two_lines_of_one_id_are_refused(api: Served):

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from cli import app, neighbours, screen, watching
 from cli.client import connected
-from sql.connections import connect
+from models.database import connect
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -88,6 +88,31 @@ def test_all_that_deciding_needs_is_known_at_once(books: Books):
     assert submissions.submitted(books.engine, stored.id) == stored
 
 
+@pytest.mark.req("B23", "A12")
+@pytest.mark.parametrize(
+    ("customer", "known"),
+    [
+        ("HEAD", {"HEAD", "NORTH", "NORTH-BA", "NORTH-SA", "SOUTH-BA"}),
+        ("NORTH", {"NORTH", "NORTH-BA", "NORTH-SA"}),
+        ("NORTH-BA", {"NORTH-BA", "NORTH-SA"}),
+        ("ACME", {"ACME"}),
+        ("NOBODY", set()),
+    ],
+)
+def test_accounts_are_a_customers_own_and_those_below_it(books: Books, customer: str, known: set[str]):
+    tree = {"HEAD": None, "NORTH": "HEAD", "SOUTH-BA": "HEAD", "NORTH-BA": "NORTH", "NORTH-SA": "NORTH-BA"}
+    for account, parent in tree.items():
+        opened = {"id": account, "name": account, "class": "customer", "parent": parent}
+        assert submissions.open_account(books.engine, opened, key=None, location="", answer={}) is None
+        profile = f"{account}-P"
+        assert submissions.add_profile(books.engine, profile, account=account, key=None, location="", answer={}) is None
+    lines = [builders.line("CASE", billing_account=x, service_account=x, billing_profile=f"{x}-P") for x in tree]
+    header = dict.fromkeys(builders.ACCOUNTS)
+    facts = submissions.known(books.engine, builders.order(*lines, account=customer, **header), None).facts
+    assert facts.accounts.keys() == known
+    assert facts.profiles.keys() == {f"{x}-P" for x in known & tree.keys()}
+
+
 def test_before_any_catalog_there_is_an_empty_one(books: Books):
     books.change("DELETE FROM orderloom.catalog_versions")
 

@@ -1,1 +1,0 @@
-"""How we speak with PostgreSQL: connections and statements. Knows no tables."""
