@@ -16,8 +16,8 @@ from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 from api.app import create_app
 from api.house import House
-from models.database import connect
 from settings import Neighbours, Settings
+from sql.connections import connect
 from workflows.payloads import DATA_CONVERTER
 
 POOL = 16

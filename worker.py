@@ -35,12 +35,12 @@ from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.fallout import DUE, DueTimes
 from domain.propagation import STATE_ONLY, PropagatedFields
 from models.catalogs import PostgresCatalogs
-from models.database import connect
 from models.reconciliations import PostgresReconciliations
 from models.records import PostgresRecords
 from models.watch import PostgresWatched
 from models.work_list import PostgresWorkList
 from settings import Neighbours, Settings, WorkflowSandbox
+from sql.connections import connect
 from workflows import schedules
 from workflows.catalog_sync import CatalogSync
 from workflows.order import OrderWorkflow

@@ -11,8 +11,7 @@ from activities.journal import Journal, Send, Sending, ask, take_back
 from activities.messages import Taken
 from activities.neighbours import Billing
 from activities.records import Accounts
-from domain.billing import Account, Billed, ServiceOrder, service_order
-from domain.catalog import BillingPhase
+from domain.billing import Account, Billed, carried, initiated_services
 from domain.in_flight import InFlight
 from domain.neighbour import Refused
 from domain.plan import PROVING, Function, PlanItem, Undo
@@ -60,7 +59,16 @@ class BillingActivities:
     def _initiate(self, sending: Sending) -> Done | Refused:
         """Phase one: instances and products exist in billing before anything is activated (B49, F21)."""
         orders = initiated_services(sending.in_flight, sending.item)
-        return self._bill(sending, lambda: self.billing.initiate(key=sending.key, orders=orders), at=self.clock())
+        if (former := sending.replaces) is None:
+            return self._bill(sending, lambda: self.billing.initiate(key=sending.key, orders=orders), at=self.clock())
+        kept = {x.asset for x in orders}
+        before = initiated_services(former.in_flight, former.in_flight.item(sending.item.id))
+        dropped = [x.asset for x in before if x.asset not in kept]
+        return self._bill(
+            sending,
+            lambda: self.billing.amend_initiated(key=sending.key, orders=orders, replaces=former.key, dropped=dropped),
+            at=self.clock(),
+        )
 
     def _fulfill(self, sending: Sending) -> Done | Refused:
         """Phase two: billed from the date of the proof; retries keep that date (B57, 5.5)."""
@@ -105,18 +113,3 @@ class BillingActivities:
         if isinstance(answer, Refused):
             return answer
         return Done(step=sending.item.id, key=sending.key, at=at, result=_BILLED.dump_python(answer, mode="json"))
-
-
-def initiated_services(in_flight: InFlight, item: PlanItem) -> tuple[ServiceOrder, ...]:
-    """One order for each two-phase service of the bundle, without its Items: those are charged at the end (5.3)."""
-    decomposed = in_flight.decomposed
-    return tuple(
-        service_order(decomposed, in_flight.id, decomposed.initiated_with(line), items_too=False)
-        for line in in_flight.lines(item)
-        if decomposed.product(line).is_service and decomposed.phase(line) is BillingPhase.TWO
-    )
-
-
-def carried(in_flight: InFlight, item: PlanItem) -> ServiceOrder:
-    """All that the closing billing call of a service, or of a line billed alone, carries."""
-    return service_order(in_flight.decomposed, in_flight.id, in_flight.lines(item), items_too=True)

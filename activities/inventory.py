@@ -38,15 +38,22 @@ class InventoryActivities:
 
     def _reserve(self, sending: Sending) -> Done | Refused:
         """Hold all that the lines of a bundle need, or nothing (F11)."""
-        demanded = demands(sending.in_flight.decomposed, sending.item)
         answer = ask(
             self.journal,
             sending,
-            call=lambda: self.inventory.reserve(key=sending.key, order=sending.in_flight.id, demands=demanded),
+            call=lambda: self._hold(sending),
             known=lambda: self.inventory.query(key=sending.key),
             kinds=(Reservation, Refused),
         )
         return self._reserved(sending, answer)
+
+    def _hold(self, sending: Sending) -> Reservation | Refused:
+        demanded, order = demands(sending.in_flight.decomposed, sending.item), sending.in_flight.id
+        if sending.replaces is None:
+            return self.inventory.reserve(key=sending.key, order=order, demands=demanded)
+        return self.inventory.amend_reservation(
+            key=sending.key, order=order, demands=demanded, replaces=sending.replaces.key
+        )
 
     def _deliver(self, sending: Sending) -> Done | Refused:
         """Hand physical goods to the customer; done on proof, at the time of the proof (F03, F04)."""

@@ -73,10 +73,19 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """What the same step did for an earlier revision of the order, and under which key."""
+
+    key: str
+    in_flight: InFlight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """One step on its way to whoever carries it out; ``repeated``: an earlier attempt may have had its effect already.
 
-    ``actual`` is the date from which something is billed, ``earlier`` has the answers of the steps before it.
+    ``actual`` is the date from which something is billed, ``earlier`` has the answers of the steps before it;
+    ``replaces`` is set when it asks for something else than what stands since an earlier revision.
     """
 
     in_flight: InFlight
@@ -85,6 +94,7 @@ class Sending:
     actual: datetime | None
     repeated: bool
     earlier: Answers
+    replaces: Former | None = None
 
 
 Send = Callable[[Sending], Done | Working | Refused]

@@ -10,12 +10,24 @@ from domain.progress import OrderRef
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """What a step did before the order was revised, and still stands: in which generation, for which revision."""
+
+    generation: int
+    ref: OrderRef
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
-    """One plan item to be carried out: ``generation`` counts deliberate redos, ``actual`` is the date of the proof."""
+    """One plan item to be carried out: ``generation`` counts deliberate redos, ``actual`` is the date of the proof.
+
+    ``replaces`` is set when a revision asks for something else than what stands.
+    """
 
     id: str
     generation: int = 0
     actual: datetime | None = None
+    replaces: Replaced | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +97,46 @@ class Validation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Revising:
+    """A revision to be looked at: ``ref`` is the order as it would be, ``before`` as it is."""
+
+    ref: OrderRef
+    before: OrderRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amendment:
+    """What a revision makes of an order's plan: what of it is undone and redone.
+
+    ``roots`` are the bundles with any difference, ``technical`` those where it is more than billing has to know;
+    ``synchronizations`` the accounts that the new plan tells billing of.
+    """
+
+    synchronizations: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
+    redo: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    technical: tuple[str, ...] = ()
+    requested_start: datetime | None = None
+    unknown: bool = False
+    """There is no such revision."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transition:
     """A state the order takes, and why."""
 
     ref: OrderRef
     state: State
     reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A fallout as it was put on the work list: how urgent it is, and until when somebody should have decided."""
+
+    priority: int
+    due_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

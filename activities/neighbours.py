@@ -24,6 +24,16 @@ class Inventory(Protocol):
         """Hold everything demanded, or nothing: refused with ``NO_STOCK`` naming what is short."""
         ...
 
+    def amend_reservation(
+        self, *, key: str, order: str, demands: Sequence[Demand], replaces: str
+    ) -> Reservation | Refused:
+        """Hold what is demanded now in the place of what the reservation of the key ``replaces`` holds.
+
+        All or none: when it is refused, the old one still holds. What a line keeps of a pool are the same numbers. A
+        reservation under ``replaces`` that arrives afterwards is refused.
+        """
+        ...
+
     def deliver(self, *, key: str, reservation: str, line: str) -> Delivery | Refused:
         """Hand the goods held for one line by the reservation of that key to the customer; answered with the proof."""
         ...
@@ -78,6 +88,16 @@ class Billing(Protocol):
         """Phase one for the services of a bundle, all or none: instances and products, nothing charged or rated (B49).
 
         The answer holds the first order's instance and the purchases of all.
+        """
+        ...
+
+    def amend_initiated(
+        self, *, key: str, orders: Sequence[ServiceOrder], replaces: str, dropped: Sequence[str]
+    ) -> Billed | Refused:
+        """Let what was initiated under the key ``replaces`` be as ``orders`` say, and void what is ``dropped`` (5.4).
+
+        All or none; instances and purchases keep their ids, and nothing is charged (B57). What runs already may only
+        stay as it is. Initiating under ``replaces`` that arrives afterwards is refused.
         """
         ...
 

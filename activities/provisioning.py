@@ -1,8 +1,7 @@
 """Bring services up on the network; deactivate is the undo."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import TypeAdapter
 from temporalio import activity
@@ -13,7 +12,7 @@ from activities.neighbours import Provisioning
 from domain.neighbour import Refused
 from domain.plan import Function, Undo
 from domain.progress import Done
-from domain.provisioning import Activation, NetworkService, Working
+from domain.provisioning import Activation, Working, network_service
 
 _ACTIVATION = TypeAdapter(Activation)
 
@@ -32,7 +31,7 @@ class ProvisioningActivities:
 
     def _activate(self, sending: Sending) -> Done | Working | Refused:
         """Activate a service, a nested one after the one it stands in (F02, F20)."""
-        service = network_service(sending, self._numbers(sending))
+        service = network_service(sending.in_flight, sending.item, numbers=self._numbers(sending))
         answer = ask(
             self.journal,
             sending,
@@ -64,27 +63,3 @@ class ProvisioningActivities:
                 key=undo, service=in_flight.asset(in_flight.order.by_id[item.subject]), undoes=did
             ),
         )
-
-
-def network_service(sending: Sending, numbers: dict[str, tuple[str, ...]]) -> NetworkService:
-    """What the network is told of a service: its own logical components are features, not services of their own."""
-    in_flight, item = sending.in_flight, sending.item
-    head = in_flight.order.by_id[item.subject]
-    lines = in_flight.lines(item)
-    attributes: dict[str, Any] = {}
-    for line in lines:
-        attributes |= line.attributes
-    return NetworkService(
-        service=in_flight.asset(head),
-        product=head.product,
-        account=head.service_account or in_flight.order.account,
-        billable=in_flight.decomposed.product(head).is_service,
-        service_id=head.service_id or next(_first(numbers), None),
-        features=tuple(x.product for x in lines if x is not head),
-        numbers=numbers,
-        attributes=attributes,
-    )
-
-
-def _first(numbers: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    return (values[0] for values in numbers.values() if values)

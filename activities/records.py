@@ -10,11 +10,14 @@ from temporalio import activity
 
 from activities.journal import Answers, Journal, Send, Sending
 from activities.messages import (
+    Amendment,
     Approved,
     Decomposition,
     Ended,
     LineTitle,
+    Opened,
     PlanRest,
+    Revising,
     RootEnd,
     Transition,
     Validation,
@@ -25,10 +28,11 @@ from domain.fallout import DUE, DueTimes, FalloutType, priority
 from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, Installation, closing_steps, installed
 from domain.inventory import Reservation
-from domain.order import Action, State
+from domain.order import Action, Order, State
 from domain.plan import Function, Plan, PlanItem, System
-from domain.progress import Assessment, Closing, Done, Fallout, OrderRef
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
+from domain.revision import Comparison, compare
 from domain.validation import Facts, validate
 
 SHOWN_LINES = 40
@@ -90,6 +94,18 @@ class Records(Journal, Protocol):
         """Write down that a cancellation was asked for, by whom, and whether it was accepted."""
         ...
 
+    def has_revision(self, ref: OrderRef) -> bool:
+        """Whether a revision of the order was submitted."""
+        ...
+
+    def judge(self, judgment: Judgment) -> None:
+        """Write down whether a revision is accepted. Twice is once."""
+        ...
+
+    def revise(self, revised: Revised, order: Order, items: Sequence[PlanItem], comparison: Comparison) -> State | None:
+        """Let a revision be in force; the order's state when nothing of it is left to do. Twice is once."""
+        ...
+
     def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
         """Open a fallout, hold its step, and bring lines to the states given. Twice is once."""
         ...
@@ -146,15 +162,14 @@ class RecordActivities:
         context = [x.id for x in order.lines if x.action is Action.NONE]
         if not self.records.planned(in_flight.id, plan.items, context=context):
             plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        titles = tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES])
-        return replace(_page(plan, after=0), lines=titles)
+        return _page(plan, order, after=0)
 
     @activity.defn
     def plan_rest(self, rest: PlanRest) -> Decomposition:
         """The page of the stored plan that comes after its first steps."""
         in_flight = self.records.load(rest.ref)
         plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        return _page(plan, after=rest.after)
+        return _page(plan, in_flight.order, after=rest.after)
 
     @property
     def sends(self) -> Mapping[Function, Send]:
@@ -189,6 +204,36 @@ class RecordActivities:
         self.records.transition(transition.ref.order, transition.state, reason=transition.reason)
 
     @activity.defn
+    def compare(self, revising: Revising) -> Amendment:
+        """What a revision of the order would make of its plan (2.7); changes nothing."""
+        if not self.records.has_revision(revising.ref):
+            return Amendment(unknown=True)
+        before, after = self.records.load(revising.before), self.records.load(revising.ref)
+        told = self.records.facts(after).unsynced_accounts | self.records.synchronizations(after.id)
+        comparison = compare(before, after)
+        return Amendment(
+            synchronizations=tuple(sorted(told)),
+            undo=comparison.undo,
+            redo=comparison.redo,
+            roots=comparison.roots,
+            technical=comparison.technical,
+            requested_start=after.order.requested_start,
+        )
+
+    @activity.defn
+    def judge(self, judgment: Judgment) -> None:
+        """Write down whether a revision is accepted (2.3)."""
+        self.records.judge(judgment)
+
+    @activity.defn
+    def revise(self, revised: Revised) -> Ended:
+        """Let a revision be in force: its lines, its plan (2.7)."""
+        before, after = self.records.load(revised.before), self.records.load(revised.ref)
+        told = frozenset(revised.synchronizations)
+        items = after.plan(unsynced_accounts=told).items if revised.planned else ()
+        return Ended(order_state=self.records.revise(revised, after.order, items, compare(before, after)))
+
+    @activity.defn
     def assess(self, assessment: Assessment) -> None:
         """Write down that a cancellation was asked for, and the answer (2.3)."""
         self.records.assess(assessment)
@@ -199,7 +244,7 @@ class RecordActivities:
         self.records.approve(approved.ref.order, approved.approval, request=approved.request, then=approved.then)
 
     @activity.defn
-    def open_fallout(self, fallout: Fallout) -> None:
+    def open_fallout(self, fallout: Fallout) -> Opened:
         """Put a step that needs a person on the work list."""
         urgency = priority(
             FalloutType(fallout.type),
@@ -208,7 +253,9 @@ class RecordActivities:
             order_priority=self.records.load(fallout.ref).order.priority,
         )
         lines = self._propagated(fallout.ref, fallout.lines, State.HELD)
-        self.records.open_fallout(fallout, priority=urgency, due=self.due[urgency], lines=lines)
+        due = self.due[urgency]
+        self.records.open_fallout(fallout, priority=urgency, due=due, lines=lines)
+        return Opened(priority=urgency, due_at=self.clock() + due)
 
     @activity.defn
     def close_fallout(self, closing: Closing) -> None:
@@ -251,6 +298,8 @@ def _completed(earlier: Answers, steps: Iterable[PlanItem]) -> Completed:
     return Completed(reservation=reservation, delivered=delivered, billed=billed)
 
 
-def _page(plan: Plan, *, after: int) -> Decomposition:
+def _page(plan: Plan, order: Order, *, after: int) -> Decomposition:
+    """A page of the plan, the first one with the titles of the first lines."""
+    titles = () if after else tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES])
     items = tuple(replace(item, lines=()) for item in plan.items[after : after + PAGE])
-    return Decomposition(items=items, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)
+    return Decomposition(items=items, lines=titles, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)

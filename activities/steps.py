@@ -9,12 +9,12 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from activities.journal import Answers, Journal, Send, Sending
-from activities.messages import Batch, Outcome
+from activities.journal import Answers, Former, Journal, Send, Sending
+from activities.messages import Batch, Outcome, Replaced
 from domain.in_flight import InFlight
 from domain.neighbour import Refused
 from domain.order import State, key
-from domain.plan import PROVING, Function
+from domain.plan import PROVING, Function, PlanItem
 from domain.progress import Done
 from domain.provisioning import Working
 
@@ -58,6 +58,7 @@ class StepActivities:
                             actual=step.actual,
                             repeated=repeated,
                             earlier=earlier,
+                            replaces=self._former(item, step.replaces),
                         )
                     )
                     if isinstance(answer, Done):
@@ -67,6 +68,13 @@ class StepActivities:
             done = [x for x in answers.values() if isinstance(x, Done)]
             state = self.journal.done(in_flight, done) if done else None
         return tuple(outcome(step, answer, state) for step, answer in answers.items())
+
+    def _former(self, item: PlanItem, replaced: Replaced | None) -> Former | None:
+        """What a step did for an earlier revision, where it is to be replaced."""
+        if replaced is None:
+            return None
+        did = key(replaced.ref.order, item.subject, item.function, replaced.generation)
+        return Former(key=did, in_flight=self.journal.load(replaced.ref))
 
     def _put_on_record(self, batch: Batch, in_flight: InFlight) -> None:
         """Write down, before it happens, what cannot be treated afterwards as if it had not."""

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from adapters.prepared import Prepared
 from adapters.switches import Mode, Switch, Switches, from_json
 from adapters.wire import Answer, Asked, Operation
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 Effect = Callable[[Connection, datetime], Answer]
 """Does the deed on a connection, as of an instant. When it returns :class:`Refused`, all that it did is undone."""
@@ -55,8 +56,9 @@ class _Call(Generic[Asked, Answer]):
 class Ledger:
     """The calls of one neighbour, in its schema: the effect and the remembered answer are one transaction.
 
-    An everyday call costs one look (known? switched?), the effect, and one insert. Two calls with the same key meet at
-    that insert: the second one waits, undoes what it did, and answers what the first one was answered.
+    An everyday call costs one look (known? switched?), the effect, and one insert, each a single round trip. Two calls
+    with the same key meet at that insert: the second one waits, undoes what it did, and answers what the first one was
+    answered.
     """
 
     def __init__(self, engine: Engine, *, schema: str, clock: Callable[[], datetime], switches: Switches) -> None:
@@ -64,8 +66,8 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         self._switches = switches
-        self._look = Prepared(f"{schema}_look", _LOOK.replace("ledger.", f"{schema}."), key="text", operation="text")
-        self._remember = Prepared(f"{schema}_remember", _REMEMBER.replace("ledger.", f"{schema}."), **_REMEMBERED)
+        self._look = Prepared(_LOOK.replace("ledger.", f"{schema}."), key="text", operation="text")
+        self._remember = Prepared(_REMEMBER.replace("ledger.", f"{schema}."), **_REMEMBERED)
         self._forestall = text(_FORESTALL.replace("ledger.", f"{schema}."))
         self._attempt = text(_ATTEMPT.replace("ledger.", f"{schema}."))
         self._journal = text(_JOURNAL.replace("ledger.", f"{schema}."))
@@ -106,7 +108,7 @@ class Ledger:
     @contextmanager
     def reading(self, operation: str) -> Iterator[Connection]:
         """A connection for an operation that changes nothing; a switch can only delay it, or make it unavailable."""
-        with _surprises(), self._engine.connect() as connection:
+        with _surprises(), autocommit(self._engine) as connection:
             row = self._look.on(connection, key=None, operation=operation).one()
             if row.switch is not None and (switch := self._taken(connection, operation, row.switch)):
                 if switch.mode is Mode.DELAY:
@@ -116,10 +118,11 @@ class Ledger:
             yield connection
 
     def _once(self, call: _Call[Any, Answer]) -> Answer:
-        with self._engine.connect() as connection:
-            row = self._look.on(connection, key=call.key, operation=call.operation.name).one()
+        with autocommit(self._engine) as connection:
+            row = self._look.first_on(connection, key=call.key, operation=call.operation.name).one()
             if row.request is None and row.switch is None:
                 return self._do(connection, call)
+            connection.exec_driver_sql("ROLLBACK")
             switch = None
             if row.switch is not None:
                 switch = self._taken(connection, call.operation.name, row.switch, call.key, call.asked)
@@ -138,8 +141,10 @@ class Ledger:
         if row.request is not None:
             answer = self._again(connection, call, row)
         elif mode is Mode.REFUSE and switch is not None:
+            connection.exec_driver_sql("BEGIN")
             answer = self._do(connection, replace(call, effect=_refusal(switch)))
         else:
+            connection.exec_driver_sql("BEGIN")
             answer = self._do(connection, call, slow_s=pause_s if mode is Mode.SLOW else 0.0)
         if mode is Mode.FAIL_AFTER:
             raise Unavailable(f"{call.operation.name}: switched to {mode}")
@@ -148,27 +153,29 @@ class Ledger:
         return answer
 
     def _do(self, connection: Connection, call: _Call[Any, Answer], *, slow_s: float = 0.0) -> Answer:
-        """The effect and its answer, in one transaction; a refusal leaves nothing but itself."""
+        """The effect and its answer, in the transaction that has begun; a refusal leaves nothing but itself."""
         at = self._clock()
         done_at = at + timedelta(seconds=slow_s)
         if call.undoes is not None:  # before the effect: it then sees whatever that call has done until now
             connection.execute(self._forestall, {"key": call.undoes, "operation": call.operation.name, "at": at})
         answer = call.effect(connection, done_at)
         if isinstance(answer, Refused):
-            connection.rollback()
-        remembered = self._remember.on(
-            connection,
-            key=call.key,
-            operation=call.operation.name,
-            request=call.digest,
-            outcome="refused" if isinstance(answer, Refused) else "applied",
-            answer=call.operation.answer.dump_json(answer).decode(),
-            at=at,
-            ready_at=done_at if slow_s else None,
-        )
-        if remembered.rowcount == 0:
-            raise _Overtaken
-        connection.commit()
+            connection.exec_driver_sql("ROLLBACK; BEGIN")
+        try:
+            self._remember.last_on(
+                connection,
+                key=call.key,
+                operation=call.operation.name,
+                request=call.digest,
+                outcome="refused" if isinstance(answer, Refused) else "applied",
+                answer=call.operation.answer.dump_json(answer).decode(),
+                at=at,
+                ready_at=done_at if slow_s else None,
+            )
+        except IntegrityError as error:
+            if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != _ONE_ANSWER:
+                raise
+            raise _Overtaken from None
         if slow_s:
             raise NotReady(slow_s)
         return answer
@@ -188,16 +195,13 @@ class Ledger:
     def _note(self, connection: Connection, call: _Call[Any, Any], outcome: str) -> None:
         row = {"key": call.key, "operation": call.operation.name, "outcome": outcome, "at": self._clock()}
         connection.execute(self._attempt, row)
-        connection.commit()
 
     def _taken(
         self, connection: Connection, operation: str, found: str, key: str = "", asked: str = ""
     ) -> Switch | None:
         """The switch that was found, if it applies to the call and no other one used it up meanwhile."""
         switch = from_json(found)
-        taken = switch.concerns(key, asked) and self._switches.take(connection, operation)
-        connection.commit()
-        return switch if taken else None
+        return switch if switch.concerns(key, asked) and self._switches.take(connection, operation) else None
 
 
 class _Overtaken(Exception):  # noqa: N818
@@ -231,8 +235,10 @@ LEFT JOIN ledger.switches s ON s.operation = :operation AND (s.remaining IS NULL
 _REMEMBER = """
 INSERT INTO ledger.calls (key, operation, request, outcome, answer, at, ready_at)
 VALUES (:key, :operation, :request, :outcome, :answer, :at, :ready_at)
-ON CONFLICT (key) DO NOTHING
 """
+
+_ONE_ANSWER = "calls_pk"
+"""The constraint by which a key has one answer."""
 
 _FORESTALLED = "none"
 """What was asked under a key that was taken back before it arrived."""

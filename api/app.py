@@ -20,6 +20,7 @@ from api import (
     health,
     orders,
     reports,
+    revisions,
     schedules,
 )
 from api.envelope import Envelope
@@ -42,6 +43,7 @@ ROUTERS = tuple(
         orders,
         approval,
         cancellation,
+        revisions,
         events,
         fallouts,
         catalog,

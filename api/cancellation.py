@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
-from temporalio.client import RPCTimeoutOrCancelledError
 
 from api import answers, errors
 from api.answers import answer
@@ -15,6 +14,7 @@ from api.house import House, TheHouse
 from api.schemas import examples
 from api.schemas.cancellation import CancellationAnswer, CancellationIn
 from api.schemas.shape import Uuid
+from api.telling import past_no_return, tell
 from domain.order import State
 from domain.plan import SETTLED
 from domain.progress import Cancellation
@@ -46,18 +46,9 @@ async def cancellation(
     bind_contextvars(order=order_id)
     wish = _wish(body or CancellationIn())
     try:
-        try:
-            state = await cancel(house.temporal, order_id, wish)
-        except Declined as refusal:
-            if refusal.code != "NOT_OPEN" or not await run_in_threadpool(_waits_for_its_run, house, order_id):
-                raise
-            await request.app.state.starter.start(order_id)
-            state = await cancel(house.temporal, order_id, wish)
+        state = await tell(house, request, order_id, lambda: cancel(house.temporal, order_id, wish))
     except Declined as refusal:
         state = await run_in_threadpool(_state_or_refusal, house, order_id, refusal)
-    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, or no Temporal at all
-        said = "The run did not answer in time; read the order before you ask again."
-        raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
     return answer({"order": order_id, "state": state})
 
 
@@ -68,19 +59,11 @@ def _wish(body: CancellationIn) -> Cancellation:
     return body.cancellation()
 
 
-def _waits_for_its_run(house: House, order_id: str) -> bool:
-    """Whether the order is stored and its run not started yet."""
-    found = views.order(house.engine, order_id)
-    if found is None:
-        raise not_found("order")
-    return found["run_started_at"] is None
-
-
 def _state_or_refusal(house: House, order_id: str, refusal: Declined) -> str:
     """``cancelled`` where the order was cancelled before; else the refusal is raised."""
     match refusal.code, refusal.details:
         case "NO_RETURN", (line, step):
-            raise _past_no_return(line, step)
+            raise past_no_return(line, step)
         case "NOT_OPEN", _:
             return _of_closed_run(house, order_id)
         case _:
@@ -96,11 +79,5 @@ def _of_closed_run(house: House, order_id: str) -> str:
     _, steps = views.plan(house.engine, order_id) or (0, ())
     for step in steps:
         if step["no_return"] and step["state"] in SETTLED:
-            raise _past_no_return(step["subject"], step["id"])
+            raise past_no_return(step["subject"], step["id"])
     raise Problem(409, "Not open", f"The order is {found['state']}.")
-
-
-def _past_no_return(line: str, step: str) -> Problem:
-    message = f"Line {line} is past the point of no return: {step} was sent."
-    violation = Violation(code="NO_RETURN", rule="2.7", line=line, field=step, message=message)
-    return Problem(409, "Past the point of no return", f"{message} Once it is completed it can be ended.", [violation])

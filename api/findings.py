@@ -9,10 +9,12 @@ from api.errors import Problem
 from api.house import House
 from domain.fallout import Decision, FalloutType
 from domain.progress import Resolution
+from domain.watch import Code
 from models import reconciliations
 from models.views import Found
 from models.work_list import PostgresWorkList
 from workflows.reconciliation import start_reconciliation
+from workflows.start import Declined, carry_on
 
 
 async def decide_finding(house: House, fallout: Found, resolution: Resolution) -> str:
@@ -41,6 +43,8 @@ def _accept(work_list: PostgresWorkList, fallout: Found, resolution: Resolution)
 
 async def _look_again(house: House, fallout: Found) -> str:
     """Whatever is asked for within a second is one comparison, however many fallouts it is about."""
+    if fallout["code"] == Code.RUN_GONE:
+        return await _carry_on(house, fallout)
     if fallout["type"] != FalloutType.RECONCILIATION:
         return "looked at again within half a minute"
     request = f"retry-{datetime.now(UTC):%Y%m%dT%H%M%S}"
@@ -49,3 +53,14 @@ async def _look_again(house: House, fallout: Found) -> str:
     except (RPCError, RuntimeError):  # no Temporal at all
         raise Problem(503, "Try again later", "Temporal does not answer.", headers={"Retry-After": "5"}) from None
     return f"compared again by {run}"
+
+
+async def _carry_on(house: House, fallout: Found) -> str:
+    """The order is carried out further by the run that has ended."""
+    try:
+        run = await carry_on(house.temporal, fallout["order"])
+    except Declined as refusal:
+        raise Problem(409, "It cannot go on", f"{str(refusal).capitalize()}.") from None
+    except (RPCError, RuntimeError):  # no Temporal at all
+        raise Problem(503, "Try again later", "Temporal does not answer.", headers={"Retry-After": "5"}) from None
+    return f"carried out further by run {run}"

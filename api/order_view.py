@@ -142,7 +142,8 @@ class _Standing:
         self._steps: list[Mapping[str, Any]] = found["steps"] or []
         self._rows = {id_: rest for id_, *rest in found["lines"]}
         self.order: Order = corrected(
-            ORDER.validate_python(found["document"]), _CORRECTIONS.validate_python(found["corrections"])
+            ORDER.validate_python(found["document"]),
+            _CORRECTIONS.validate_python(found["corrections"])[found["corrections_included"] :],
         )
         self._decomposed = Decomposed(self.order, catalog)
 

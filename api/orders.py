@@ -48,7 +48,7 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
     before; another one under the same is refused.
     """
     key = key_for(ROUTE, idempotency_key, body)
-    order = _order(body)
+    order = order_of(body)
     submitted = _stored(house, order, key)
     if isinstance(submitted, Clash):  # lost a race against the same external id or key: the winner is stored now
         submitted = _stored(house, order, key)
@@ -62,7 +62,7 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
     return answer(acknowledged_body(stored, catalog, house), 202, Location=_location(stored.id))
 
 
-def _order(body: OrderIn) -> Order:
+def order_of(body: OrderIn) -> Order:
     """The order in the words of the domain; its lines are counted with those below them."""
     order = body.order()
     if wrong := too_many_lines(order):
@@ -118,7 +118,7 @@ def preview(body: OrderIn, house: TheHouse) -> Response:
 
     Changes nothing, and sends nothing to anybody.
     """
-    order = _order(body)
+    order = order_of(body)
     known = submissions.known(house.engine, order, None)
     return answer(preview_body(Decomposed(order, known.catalog), known))
 
@@ -163,7 +163,7 @@ def order(
     found = views.order(house.engine, order_id)
     if found is None:
         raise not_found("order")
-    etag = f'W/"{found["revision"]}.{found["last_seq"]}"'
+    etag = f'W/"{found["latest_revision"]}.{found["last_seq"]}"'
     if if_none_match == etag:
         return Response(status_code=304, headers={"ETag": etag})
     catalog = catalogs.load(house.engine, found["catalog_version"])

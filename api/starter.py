@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import RPCTimeoutOrCancelledError
 
 from api.house import House
 from domain.approval import approvals
-from models import catalogs, submissions
+from models import catalogs, revisions, submissions
 from models.submissions import Submitted
-from workflows.messages import OrderRun
-from workflows.start import start_order
+from workflows.messages import OrderRun, RevisionWish
+from workflows.start import Declined, revise, start_order
 
 AT_ONCE = 8
 """A burst of orders does not become a burst of starts: those who submit are not made to wait for them."""
@@ -24,6 +25,9 @@ WAITING_AT_MOST = 1_000
 """Orders beyond these are left to the sweep: a long outage of Temporal does not fill the memory."""
 SWEEP_EVERY_S = 1.0
 FORGOTTEN_AFTER_S = 2.0
+TELL_EVERY_S = 5.0
+UNHEARD_AFTER_S = 15.0
+"""Longer than the request that stored a revision waits for the run's answer."""
 
 log = structlog.get_logger()
 
@@ -55,6 +59,7 @@ class Starter:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._forever(self._start_new, pause_s=0))
             tasks.create_task(self._forever(self._start_forgotten, pause_s=SWEEP_EVERY_S))
+            tasks.create_task(self._forever(self._tell_of_revisions, pause_s=TELL_EVERY_S))
 
     async def _forever(self, work: "Callable[[], asyncio.Future[None] | object]", *, pause_s: float) -> None:
         while True:
@@ -83,6 +88,19 @@ class Starter:
         await asyncio.to_thread(
             submissions.start_forgotten, self._house.engine, start, age_s=FORGOTTEN_AFTER_S, limit=BATCH
         )
+
+    async def _tell_of_revisions(self) -> None:
+        """Tell runs of the revisions that were stored and not judged: whoever stored them died, or was not answered."""
+        engine = self._house.engine
+        for row in await asyncio.to_thread(revisions.queued, engine, age_s=UNHEARD_AFTER_S, limit=BATCH):
+            wish = RevisionWish(revision=row.revision, force=row.force)
+            try:
+                await revise(self._house.temporal, row.order, wish)
+            except Declined as refusal:
+                if refusal.code == "NOT_OPEN":
+                    await asyncio.to_thread(revisions.refuse, engine, row.order, row.revision)
+            except RPCTimeoutOrCancelledError:
+                log.warning("a run does not answer to a revision", order=row.order, revision=row.revision)
 
     async def _start(self, batch: Sequence[Submitted]) -> Mapping[str, str | None]:
         """Start the runs of a batch; the run ids of those that were, by order."""

@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from models.database import connect
 from server import POOL
 from settings import Settings
+from sql.connections import connect
 
 TABLE = "CREATE TABLE orderloom.bench_rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text NOT NULL)"
 _INSERT = text("INSERT INTO orderloom.bench_rows (note) VALUES (:note) RETURNING id")

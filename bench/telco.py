@@ -29,7 +29,7 @@ from rich.table import Table
 from adapters.inventory.supplies import Supplies
 from bench import telco_mistakes, telco_rows
 from bench.telco_rows import Body, Customer, Row
-from models.database import connect
+from sql.connections import connect
 
 CUSTOMERS = tuple(map(Customer, range(1, 26)))
 AT_ONCE = 16

@@ -97,7 +97,7 @@ class Story:
 
     def tell(self, found: "System", api: Api) -> None:
         """Run the whole main job; `Unexpected` when something does not come out as it should."""
-        from models.database import connect
+        from sql.connections import connect
 
         self.chapter(f"The system is up; its API is at {found.api}")
         engine = connect(found.database, pool_size=1)

@@ -1,10 +1,11 @@
-"""`orderloom submit`, `order`, `orders` and `cancel`."""
+"""`orderloom submit`, `order`, `orders`, `cancel` and `revise`."""
 
 import getpass
 import itertools
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -97,6 +98,29 @@ def cancel(
             screen.say_json(cancelled)
         else:
             screen.say(f"Order {which} is {cancelled['state']}.")
+
+
+@commands.command(rich_help_panel=PANEL)
+def revise(
+    which: Annotated[str, typer.Argument(metavar="ID", help="The order's id, or its number.")],
+    file: DocumentFile,
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    actor: Annotated[str | None, typer.Option(help="Who wants it. Default: your name on this machine.")] = None,
+    api: ApiUrl = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Also do anew what runs and is not billed yet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Submit the whole order as it is to be; refused, with line and step, once something cannot be otherwise."""
+    content = document.as_json(file)
+    manner = urlencode({"actor": actor or getpass.getuser(), "reason": reason, "force": str(force).lower()})
+    with asking(api, as_json=as_json) as asked:
+        path = f"/v1/orders/{id_of(asked, which)}/revisions?{manner}"
+        revised = asked.send("POST", path, content, media_type="application/json")
+        if as_json:
+            screen.say_json(revised)
+        else:
+            screen.say(f"Order {which}: revision {revised['revision']} is {revised['state']}.")
 
 
 def id_of(api: Api, which: str) -> str:

@@ -28,7 +28,7 @@ def supply(file: DocumentFile, database: DatabaseUrl = None) -> None:
     from sqlalchemy.exc import OperationalError
 
     from cli import neighbours
-    from models.database import connect
+    from sql.connections import connect
 
     supplies = json.loads(document.as_json(file))
     url = database or (whereabouts.running_system() or {}).get("database")

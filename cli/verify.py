@@ -72,8 +72,8 @@ def _settings(data: Path | None) -> "Settings":
 
 async def _verify(settings: "Settings", grace_s: float) -> "list[Finding]":
     from embedded import temporal
-    from models.database import connect
     from settings import Neighbours
+    from sql.connections import connect
 
     client = await temporal.connect(settings.temporal_address, namespace=settings.temporal_namespace)
     engine = connect(settings.database_url, pool_size=2)

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
-from domain.catalog import ACCOUNT_LEVEL, BillingType
+from domain.catalog import ACCOUNT_LEVEL, BillingPhase, BillingType
 from domain.decomposition import Decomposed
+from domain.in_flight import InFlight
 from domain.money import Money
 from domain.order import OrderLine, asset_id
+from domain.plan import PlanItem
 
 
 class InstanceState(StrEnum):
@@ -92,6 +94,8 @@ class ServiceOrder:
     service_id: str | None
     purchases: tuple[PurchaseOrder, ...]
     holder: str | None = None
+    due: date | None = None
+    """The day on which the service is to begin, as far as the order says (B57)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,7 @@ def service_order(
         service_id=head.service_id,
         purchases=tuple(_purchase(decomposed, order_id, x) for x in purchased(decomposed, lines, items_too=items_too)),
         holder=asset_id(order_id, holder) if holder and product.billing_service_type != ACCOUNT_LEVEL else None,
+        due=max((x.due_date for x in lines if x.due_date), default=None),
     )
 
 
@@ -182,3 +187,18 @@ def _purchase(decomposed: Decomposed, order_id: str, line: OrderLine) -> Purchas
         promotion_ref=line.promotion_ref,
         duration_months=product.duration_months,
     )
+
+
+def initiated_services(in_flight: InFlight, item: PlanItem) -> tuple[ServiceOrder, ...]:
+    """One order for each two-phase service of the bundle, without its Items: those are charged at the end (5.3)."""
+    decomposed = in_flight.decomposed
+    return tuple(
+        service_order(decomposed, in_flight.id, decomposed.initiated_with(line), items_too=False)
+        for line in in_flight.lines(item)
+        if decomposed.product(line).is_service and decomposed.phase(line) is BillingPhase.TWO
+    )
+
+
+def carried(in_flight: InFlight, item: PlanItem) -> ServiceOrder:
+    """All that the closing billing call of a service, or of a line billed alone, carries."""
+    return service_order(in_flight.decomposed, in_flight.id, in_flight.lines(item), items_too=True)

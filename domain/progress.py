@@ -98,14 +98,44 @@ class Assessment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judgment:
+    """What becomes of a revision: accepted, or refused with a code, at a step where there is one."""
+
+    ref: OrderRef
+    revision: int
+    planned: bool = True
+    code: str | None = None
+    step: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revised:
+    """A revision that is in force from now on.
+
+    ``again`` are the steps that are carried out anew, each with its next generation, ``synchronizations`` the accounts
+    that the plan tells billing of; ``planned`` says whether there is a plan already.
+    """
+
+    ref: OrderRef
+    before: OrderRef
+    again: Mapping[str, int] = field(default_factory=dict)
+    synchronizations: tuple[str, ...] = ()
+    planned: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Closing:
-    """A fallout that is settled by a decision: its step is carried out anew, corrected, ``skipped`` or given up."""
+    """A fallout that is settled by a decision: its step is carried out anew, corrected, ``skipped`` or given up.
+
+    ``withdrawn``: nobody has decided about it; its bundle is not to be carried out any more.
+    """
 
     ref: OrderRef
     resolution: Resolution
     step: str
     skipped: bool = False
     correction: Correction | None = None
+    withdrawn: bool = False
     actual: datetime | None = None
     """Since when a step that is skipped has been done."""
     line_state: State = State.IN_PROGRESS

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.in_flight import InFlight
 from domain.order import Scalar
+from domain.plan import PlanItem
 
 
 class ServiceState(StrEnum):
@@ -59,3 +61,25 @@ class RunningService:
     account: str
     billable: bool
     since: datetime
+
+
+def network_service(in_flight: InFlight, item: PlanItem, *, numbers: Mapping[str, tuple[str, ...]]) -> NetworkService:
+    """What the network is told of a service: its own logical components are features, not services of their own.
+
+    ``numbers`` are those that inventory reserved for it, by pool.
+    """
+    head = in_flight.order.by_id[item.subject]
+    lines = in_flight.lines(item)
+    attributes: dict[str, Scalar] = {}
+    for line in lines:
+        attributes |= line.attributes
+    return NetworkService(
+        service=in_flight.asset(head),
+        product=head.product,
+        account=head.service_account or in_flight.order.account,
+        billable=in_flight.decomposed.product(head).is_service,
+        service_id=head.service_id or next((values[0] for values in numbers.values() if values), None),
+        features=tuple(x.product for x in lines if x is not head),
+        numbers=numbers,
+        attributes=attributes,
+    )

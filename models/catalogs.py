@@ -14,7 +14,7 @@ from domain.catalog import Catalog, Kind, Origin, Product
 from domain.catalog_document import digest, read, write
 from domain.order import FINAL
 from domain.publishing import Usage, known_kinds
-from models.database import autocommit
+from sql.connections import autocommit
 
 
 class Overtaken(Exception):  # noqa: N818 - a surprise: read the newer version, check again, and publish then

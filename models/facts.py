@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from domain.asset import AssetStatus
 from domain.validation import AccountFact, AssetFact, Facts, Lookups
-from models.prepared import Prepared
+from sql.prepared import Prepared
 
 FACTS = """
     WITH RECURSIVE upward AS (
@@ -38,7 +38,7 @@ _FACTS = Prepared(FACTS)
 
 def facts(connection: Connection, lookups: Lookups) -> Facts:
     """What is known of those ids; what does not exist, or is another customer's, is absent."""
-    return gathered(_FACTS.on(connection, asked(lookups)))
+    return gathered(_FACTS.on(connection, **asked(lookups)))
 
 
 def asked(lookups: Lookups) -> dict[str, str | list[str]]:

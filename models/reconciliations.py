@@ -28,9 +28,9 @@ from domain.reconciliation import (
     too_many,
 )
 from models import catalogs
-from models.database import autocommit
 from models.tables import quoted
 from models.work_list import PostgresWorkList
+from sql.connections import autocommit
 
 KEPT = timedelta(days=30)
 """How long a comparison is kept: as long as Temporal keeps its run. Differences are kept for good."""

@@ -17,18 +17,19 @@ from sqlalchemy import Connection, Engine, Row, text
 from domain.approval import Approval, Verdict
 from domain.billing import Account
 from domain.decomposition import Decomposed
-from domain.fallout import step_subject
+from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
-from domain.order import FINAL, NEXT, Order, State, roll_up
+from domain.order import FINAL, NEXT, Order, State, asset_id, key, roll_up
 from domain.plan import PlanItem
-from domain.progress import Assessment, Closing, Done, Fallout, OrderRef
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
+from domain.revision import Comparison, RevisionState
 from domain.validation import Facts, lookups
 from models import catalogs
-from models.database import autocommit
 from models.facts import facts
-from models.prepared import Prepared
 from models.tables import IS_OPEN, quoted
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 ORDER = TypeAdapter(Order)
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
@@ -41,11 +42,11 @@ Parameter = Any
 """What PostgreSQL takes as a value."""
 
 
-def changes(sql: str) -> Prepared:
+def changes(sql: str, *, also: str = "") -> Prepared:
     """A statement whose CTE ``changed`` has a row for each event of the order ``:order``, as (position, type, body).
 
     No row, no change: then the order's log and its state stay as they are. ``state`` and ``finished`` come from the
-    parameters of that name.
+    parameters of that name; ``also`` are further columns of the order that are set, each behind a comma.
     """
     return Prepared(f"""
         WITH {sql},
@@ -54,7 +55,7 @@ def changes(sql: str) -> Prepared:
                SET last_seq = last_seq + (SELECT count(*) FROM changed),
                    state = COALESCE(CAST(:state AS text), state),
                    reason = CASE WHEN CAST(:state AS text) IS NULL THEN reason ELSE CAST(:reason AS text) END,
-                   completed_at = CASE WHEN CAST(:finished AS boolean) THEN now() ELSE completed_at END
+                   completed_at = CASE WHEN CAST(:finished AS boolean) THEN now() ELSE completed_at END{also}
              WHERE id = CAST(:order AS uuid) AND EXISTS (SELECT FROM changed)
             RETURNING last_seq
         ),
@@ -67,9 +68,15 @@ def changes(sql: str) -> Prepared:
     """)  # noqa: S608 - built from constants of this module
 
 
-_LOAD = Prepared(
-    "SELECT number, catalog_version, document, corrections FROM orderloom.orders WHERE id = CAST(:order AS uuid)"
-)
+_LOAD = Prepared("""
+    SELECT number, catalog_version, revision, document, corrections, corrections_included
+      FROM orderloom.orders WHERE id = CAST(:order AS uuid)
+""")
+
+_LOAD_REVISION = text("""
+    SELECT document, corrections_included FROM orderloom.order_revisions
+     WHERE order_id = CAST(:order AS uuid) AND revision = :revision
+""")
 
 _PLANNED = changes("""
     begun AS (
@@ -98,26 +105,33 @@ _SENT = Prepared("""
      WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
 """)
 
-_DONE = """
+
+def _generation(key: str) -> str:
+    """The generation in a key (:func:`domain.order.key`): who was sent before a redo has nothing to say any more."""
+    return f"COALESCE(CAST(NULLIF(split_part({key}, ':', 4), '') AS int), 0)"
+
+
+_DONE = f"""
     done AS (
         UPDATE orderloom.plan_items AS p
            SET state = 'done', key = d.key, attempts = p.attempts + 1, started_at = COALESCE(p.started_at, now()),
                finished_at = clock_timestamp(), actual_at = d.at, result = d.result, last_error = NULL
           FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text, key text, at timestamptz, result jsonb)
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = d.step AND p.state NOT IN ('done', 'skipped', 'undone')
+           AND {_generation("d.key")} >= {_generation("p.key")}
         RETURNING p.position, p.id, p.lines, d.at
     ),
     steps AS (
         SELECT position, 'step_done' AS type, jsonb_build_object('step', id, 'lines', lines, 'at', at) AS body FROM done
     )
-"""
+"""  # noqa: S608 - built from constants of this module
 
 _DONE_STEPS = changes(f"""
     {_DONE},
     changed AS (TABLE steps)
 """)
 
-_FAILED = changes("""
+_FAILED = changes(f"""
     failed AS (
         UPDATE orderloom.plan_items
            SET attempts = attempts + 1, key = :key, last_error = :error, started_at = COALESCE(started_at, now()),
@@ -125,6 +139,7 @@ _FAILED = changes("""
          WHERE order_id = CAST(:order AS uuid) AND id = :step
            AND (state IN ('pending', 'inProgress', 'held')
                 OR state = 'done' AND starts_with(CAST(:error AS text), 'undo: '))
+           AND {_generation("CAST(:key AS text)")} >= {_generation("key")}
         RETURNING position, attempts
     ),
     changed AS (
@@ -133,7 +148,7 @@ _FAILED = changes("""
                                   'attempts', attempts) AS body
           FROM failed
     )
-""")
+""")  # noqa: S608 - built from constants of this module
 
 _UNDONE = changes("""
     undone AS (
@@ -290,6 +305,110 @@ _APPROVED = changes("""
     )
 """)
 
+_JUDGED = changes(f"""
+    judged AS (
+        UPDATE orderloom.order_revisions
+           SET state = :judgment, decided_at = now(), code = CAST(:code AS text), step = CAST(:step AS text)
+         WHERE order_id = CAST(:order AS uuid) AND revision = CAST(:revision AS int) AND state = 'queued'
+        RETURNING actor, reason, force, code, step
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
+        SELECT actor, 'order.revise', CAST(:order AS text), CASE WHEN code IS NULL THEN 'accepted' ELSE 'refused' END,
+               reason, jsonb_strip_nulls(jsonb_build_object('revision', CAST(:revision AS int), 'force', force,
+                                                            'code', code, 'step', step))
+          FROM judged
+    ),
+    changed AS (
+        SELECT 0 AS position, COALESCE(CAST(:state AS text), 'revision_refused') AS type,
+               jsonb_strip_nulls(jsonb_build_object('revision', CAST(:revision AS int), 'actor', actor,
+                                                    'reason', judged.reason, 'code', code, 'step', step)) AS body
+          FROM judged, orderloom.orders AS o
+         WHERE o.id = CAST(:order AS uuid) AND o.state NOT IN ({quoted(FINAL)})
+           AND (CAST(:state AS text) IS NOT NULL OR code IS NOT NULL)
+    )
+""")  # noqa: S608 - built from constants of this module
+
+_REVISED = changes(
+    f"""
+    revision AS (
+        UPDATE orderloom.order_revisions SET state = 'active', decided_at = COALESCE(decided_at, now())
+         WHERE order_id = CAST(:order AS uuid) AND revision = CAST(:revision AS int) AND state = 'accepted'
+        RETURNING document, corrections_included
+    ),
+    first AS (
+        INSERT INTO orderloom.order_revisions
+               (order_id, revision, document, corrections_included, state, force, actor, reason, submitted_at)
+        SELECT o.id, 0, o.document, 0, 'superseded', FALSE, 'api', 'as submitted', o.submitted_at
+          FROM orderloom.orders AS o, revision WHERE o.id = CAST(:order AS uuid) AND o.revision = 0
+    ),
+    wanted AS (
+        SELECT l.*
+          FROM revision, ROWS FROM (
+               jsonb_to_recordset(document -> 'lines') AS (
+                   id text, parent text, root text, product text, action text, quantity int),
+               unnest(CAST(CAST(:assets AS text[]) AS uuid[]))
+          ) WITH ORDINALITY AS l(id, parent, root, product, action, quantity, asset, position)
+    ),
+    kept AS (
+        UPDATE orderloom.order_lines AS l SET position = w.position - 1, quantity = w.quantity
+          FROM wanted AS w WHERE l.order_id = CAST(:order AS uuid) AND l.id = w.id
+    ),
+    added AS (
+        INSERT INTO orderloom.order_lines
+               (order_id, id, position, parent, root, product, action, quantity, asset, state)
+        SELECT CAST(:order AS uuid), id, position - 1, parent, root, product, action, quantity, asset,
+               CASE WHEN NOT CAST(:planned AS boolean) THEN (SELECT state FROM orderloom.orders
+                                                              WHERE id = CAST(:order AS uuid))
+                    WHEN action = 'none' THEN 'completed' ELSE 'inProgress' END
+          FROM wanted
+        ON CONFLICT (order_id, id) DO NOTHING
+    ),
+    dropped AS (
+        UPDATE orderloom.order_lines SET state = 'cancelled'
+          FROM revision
+         WHERE order_id = CAST(:order AS uuid) AND id = ANY(CAST(:dropped AS text[])) AND state NOT IN ({quoted(FINAL)})
+    ),
+    items AS (
+        SELECT i.* FROM revision, jsonb_to_recordset(CAST(:items AS jsonb)) AS i(
+               id text, position int, function text, system text, subject text, root text, lines text[],
+               depends_on text[], no_return boolean)
+    ),
+    never AS (
+        DELETE FROM orderloom.plan_items AS p USING revision
+         WHERE p.order_id = CAST(:order AS uuid) AND p.id NOT IN (SELECT id FROM items)
+           AND p.state NOT IN ('done', 'skipped', 'undone')
+    ),
+    plan AS (
+        INSERT INTO orderloom.plan_items AS p
+               (order_id, id, position, function, system, subject, root, lines, depends_on, no_return)
+        SELECT CAST(:order AS uuid), id, position, function, system, subject, root, lines, depends_on, no_return
+          FROM items
+        ON CONFLICT (order_id, id) DO UPDATE
+           SET position = EXCLUDED.position, lines = EXCLUDED.lines, depends_on = EXCLUDED.depends_on,
+               state = CASE WHEN CAST(:again AS jsonb) ? p.id THEN 'pending' ELSE p.state END,
+               key = COALESCE(CAST(:again AS jsonb) ->> p.id, p.key)
+    ),
+    changed AS (
+        SELECT 0 AS position, 'revised' AS type, CAST(:body AS jsonb) AS body FROM revision
+        UNION ALL
+        SELECT 1, CAST(:state AS text), CAST('{{}}' AS jsonb) FROM revision WHERE CAST(:state AS text) IS NOT NULL
+    )
+    """,  # noqa: S608 - built from constants of this module
+    also="""
+                   , revision = CAST(:revision AS int), document = (SELECT document FROM revision),
+                   corrections_included = (SELECT corrections_included FROM revision)""",
+)
+
+_FORMER = text("""
+    UPDATE orderloom.order_revisions SET state = 'superseded'
+     WHERE order_id = CAST(:order AS uuid) AND revision < :revision AND state = 'active'
+""")
+
+_FINISHED = changes("""
+    changed AS (SELECT 0 AS position, CAST(:state AS text) AS type, CAST('{}' AS jsonb) AS body)
+""")
+
 _OPEN_FALLOUT = changes("""
     opened AS (
         INSERT INTO orderloom.fallouts
@@ -321,7 +440,7 @@ _OPEN_FALLOUT = changes("""
 _CLOSE_FALLOUT = changes(f"""
     closed AS (
         UPDATE orderloom.fallouts
-           SET state = 'closed', closed_at = now(), decision = :decision, actor = :actor, reason = :why
+           SET state = :fallout_state, closed_at = now(), decision = :decision, actor = :actor, reason = :why
          WHERE id = :id AND {IS_OPEN}
         RETURNING id
     ),
@@ -375,13 +494,9 @@ class PostgresRecords:
 
     def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> bool:
         """Store the plan and begin: order and lines are in progress, context lines completed; whether it was new."""
-        rows = [
-            {**asdict(x), "id": x.id, "position": i, "system": x.function.system, "no_return": x.no_return}
-            for i, x in enumerate(items)
-        ]
         body = json.dumps({"steps": [x.id for x in items]})
         return self._change(
-            _PLANNED, order, state=State.IN_PROGRESS, items=json.dumps(rows), context=list(context), body=body
+            _PLANNED, order, state=State.IN_PROGRESS, items=_plan_rows(items), context=list(context), body=body
         )
 
     def synchronizations(self, order: str) -> frozenset[str]:
@@ -396,7 +511,7 @@ class PostgresRecords:
     def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
         """Write down, before it happens, that steps are sent past which there is no return."""
         with autocommit(self.engine) as connection:
-            _SENT.on(connection, {"order": order, "steps": list(steps), "at": at})
+            _SENT.on(connection, order=order, steps=list(steps), at=at)
 
     def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
@@ -432,7 +547,7 @@ class PostgresRecords:
         Of a step that was skipped the ``at`` that was said.
         """
         with autocommit(self.engine) as connection:
-            rows = _RESULTS.on(connection, {"order": order, "steps": list(steps)})
+            rows = _RESULTS.on(connection, order=order, steps=list(steps))
             return {row.id: {**row.result, "key": row.key} for row in rows}
 
     def end_root(self, order: str, root: str, state: State) -> State | None:
@@ -476,6 +591,65 @@ class PostgresRecords:
             request=request,
         )
 
+    def has_revision(self, ref: OrderRef) -> bool:
+        """Whether a revision of the order was submitted."""
+        with autocommit(self.engine) as connection:
+            asked = {"order": ref.order, "revision": ref.revision}
+            return connection.execute(_LOAD_REVISION, asked).first() is not None
+
+    def judge(self, judgment: Judgment) -> None:
+        """Write down whether a revision is accepted; an accepted one keeps the order waiting until it is in force."""
+        accepted = judgment.code is None
+        superseded = judgment.code == "SUPERSEDED"
+        self._change(
+            _JUDGED,
+            judgment.ref.order,
+            state=State.PENDING if accepted and judgment.planned else None,
+            reason=f"revision {judgment.revision}",
+            judgment=RevisionState.ACCEPTED if accepted else RevisionState.SUPERSEDED if superseded else "refused",
+            revision=judgment.revision,
+            code=judgment.code,
+            step=judgment.step,
+        )
+
+    def revise(self, revised: Revised, order: Order, items: Sequence[PlanItem], comparison: Comparison) -> State | None:
+        """Let an accepted revision be in force; the order's state when nothing of it is left to do."""
+        ref = revised.ref
+        body = {
+            "revision": ref.revision,
+            "added": comparison.added,
+            "dropped": comparison.dropped,
+            "again": list(revised.again),
+            "undone": comparison.undo,
+        }
+        with self.engine.begin() as connection:
+            now = connection.execute(
+                text("SELECT state FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"),
+                {"order": ref.order},
+            ).scalar_one()
+            connection.execute(_FORMER, {"order": ref.order, "revision": ref.revision})
+            applied = _apply(
+                connection,
+                _REVISED,
+                ref.order,
+                State.IN_PROGRESS if revised.planned else None,
+                revision=ref.revision,
+                assets=[asset_id(ref.order, line) for line in order.lines],
+                dropped=list(comparison.dropped),
+                items=_plan_rows(items),
+                again=json.dumps({x: _step_key(ref.order, x, y) for x, y in revised.again.items()}),
+                planned=revised.planned,
+                body=json.dumps(body),
+            )
+            if not applied:
+                return State(now) if now in FINAL else None
+            lines = frozenset(x for states in _root_states(connection, ref.order).values() for x in states)
+            if not (revised.planned and lines and lines <= FINAL):
+                return None
+            end = roll_up(lines)
+            _apply(connection, _FINISHED, ref.order, end, finished=True)
+            return end
+
     def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
         """Open a fallout and hold its step and lines."""
         row = asdict(fallout)
@@ -502,6 +676,7 @@ class PostgresRecords:
             step=closing.step,
             step_state="skipped" if closing.skipped else "pending",
             actual=closing.actual,
+            fallout_state=FalloutState.CANCELLED if closing.withdrawn else FalloutState.CLOSED,
             lines=json.dumps(lines),
         )
 
@@ -509,7 +684,7 @@ class PostgresRecords:
         """Add an operator's correction as the one numbered ``ref.corrections``."""
         parameters = {"order": ref.order, "correction": _CORRECTION.dump_json(correction).decode()}
         with autocommit(self.engine) as connection:
-            _CORRECT.on(connection, {**parameters, "before": ref.corrections - 1})
+            _CORRECT.on(connection, **parameters, before=ref.corrections - 1)
 
     def account(self, id: str) -> Account:  # noqa: A002
         """A billing account as billing is told of it."""
@@ -570,7 +745,20 @@ def _apply(
     **parameters: Parameter,
 ) -> bool:
     values = {"order": order, "state": state, "reason": reason, "finished": finished, **parameters}
-    return statement.on(connection, values).first() is not None
+    return statement.on(connection, **values).first() is not None
+
+
+def _step_key(order: str, step: str, generation: int) -> str:
+    function, _, subject = step.partition(":")
+    return key(order, subject, function, generation)
+
+
+def _plan_rows(items: Sequence[PlanItem]) -> str:
+    rows = [
+        {**asdict(x), "id": x.id, "position": i, "system": x.function.system, "no_return": x.no_return}
+        for i, x in enumerate(items)
+    ]
+    return json.dumps(rows)
 
 
 def _line_states(connection: Connection, order: str) -> Mapping[str, State]:
@@ -594,9 +782,12 @@ def _root_states(connection: Connection, order: str) -> Mapping[str, frozenset[S
 @lru_cache(maxsize=REMEMBERED_ORDERS)
 def _load(engine: Engine, ref: OrderRef) -> InFlight:
     with autocommit(engine) as connection:
-        row = _LOAD.on(connection, {"order": ref.order}).one()
-    order = corrected(
-        ORDER.validate_python(row.document), _CORRECTIONS.validate_python(row.corrections)[: ref.corrections]
-    )
+        row = _LOAD.on(connection, order=ref.order).one()
+        document, included = row.document, row.corrections_included
+        if ref.revision != row.revision:
+            asked = {"order": ref.order, "revision": ref.revision}
+            document, included = connection.execute(_LOAD_REVISION, asked).one()
+    later = _CORRECTIONS.validate_python(row.corrections)[included : ref.corrections]
+    order = corrected(ORDER.validate_python(document), later)
     catalog = catalogs.load(engine, row.catalog_version)
     return InFlight(id=ref.order, number=row.number, decomposed=Decomposed(order, catalog))

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.catalog import Catalog
@@ -19,9 +19,9 @@ from domain.order import Order, asset_id
 from domain.validation import Facts, lookups
 from domain.violation import Violation
 from models import catalogs
-from models.database import autocommit
 from models.facts import FACTS, asked, gathered
-from models.prepared import Prepared
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 ORDER = TypeAdapter(Order)
 ACTOR = "api"
@@ -82,7 +82,10 @@ class Known:
 
 
 _SUBMITTED = """
-    SELECT CAST(id AS text) AS id, number, document, catalog_version, submitted_at FROM orderloom.orders
+    SELECT CAST(id AS text) AS id, number, catalog_version, submitted_at,
+           COALESCE((SELECT r.document FROM orderloom.order_revisions AS r WHERE r.order_id = id AND r.revision = 0),
+                    document) AS document
+      FROM orderloom.orders
 """
 _KNOWN = Prepared(f"""
     {FACTS}
@@ -106,6 +109,8 @@ _REMEMBER = """
          WHERE CAST(:key AS text) IS NOT NULL
     )
 """
+
+_REMEMBER_ALONE = text(f"WITH {_REMEMBER} SELECT")
 
 _SUBMIT = Prepared(f"""
     WITH given AS (SELECT CAST(:document AS jsonb) AS document),
@@ -185,7 +190,7 @@ def known(engine: Engine, order: Order, key: Key | None) -> Known:
         **_name(key),
     }
     with autocommit(engine) as connection:
-        rows = _KNOWN.on(connection, question).all()
+        rows = _KNOWN.on(connection, **question).all()
     others = {row.kind: row.id for row in rows}
     return Known(
         facts=gathered(rows),
@@ -198,14 +203,14 @@ def known(engine: Engine, order: Order, key: Key | None) -> Known:
 def remembered(engine: Engine, key: Key) -> Remembered | None:
     """The answer given under a key before, if any."""
     with autocommit(engine) as connection:
-        row = _REMEMBERED.on(connection, _name(key)).first()
+        row = _REMEMBERED.on(connection, **_name(key)).first()
     return _as_remembered(row) if row else None
 
 
 def submitted(engine: Engine, order_id: str) -> Submitted:
     """An order as it was submitted."""
     with autocommit(engine) as connection:
-        return _as_submitted(_BY_ID.on(connection, {"id": order_id}).one())
+        return _as_submitted(_BY_ID.on(connection, id=order_id).one())
 
 
 def submit(
@@ -311,10 +316,17 @@ def _remembering(key: Key | None, *, status: int, location: str, answer: Mapping
     }
 
 
+def remember(
+    connection: Connection, key: Key | None, *, status: int, location: str, answer: Mapping[str, Any] | None
+) -> None:
+    """Remember the answer to a request, in the connection's transaction; without effect when it came without a key."""
+    connection.execute(_REMEMBER_ALONE, _remembering(key, status=status, location=location, answer=answer))
+
+
 def _store(engine: Engine, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
     try:
         with autocommit(engine) as connection:
-            return statement.on(connection, {"actor": ACTOR, **parameters}).one()
+            return statement.on(connection, actor=ACTOR, **parameters).one()
     except IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
         clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]

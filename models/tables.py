@@ -27,6 +27,7 @@ from domain.fallout import FIRST, LAST, SETTLED_FALLOUTS, FalloutState, FalloutT
 from domain.order import State
 from domain.plan import Function, StepState
 from domain.reconciliation import DifferenceClass
+from domain.revision import RevisionState
 
 metadata = MetaData(
     schema="orderloom",
@@ -113,6 +114,7 @@ orders = Table(
     Column("requested_start", DateTime(timezone=True)),
     Column("document", JSONB, nullable=False),
     Column("corrections", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("corrections_included", Integer, nullable=False, server_default=text("0")),
     Column("last_seq", Integer, nullable=False, server_default=text("1")),
     _now("submitted_at"),
     Column("run_started_at", DateTime(timezone=True)),
@@ -125,6 +127,27 @@ orders = Table(
     Index(None, "submitted_at", "id"),
     Index("orders_open", "submitted_at", postgresql_where=text("completed_at IS NULL")),
     Index("orders_not_started", "submitted_at", postgresql_where=text("run_started_at IS NULL")),
+)
+
+order_revisions = Table(
+    "order_revisions",
+    metadata,
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("document", JSONB, nullable=False),
+    Column("corrections_included", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default=RevisionState.QUEUED.value),
+    Column("force", Boolean, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("submitted_at"),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("code", Text),
+    Column("step", Text),
+    _one_of("state", RevisionState),
+    CheckConstraint("revision >= 0", name="revision"),
+    Index("order_revisions_one_active", "order_id", unique=True, postgresql_where=text("state = 'active'")),
+    Index("order_revisions_queued", "submitted_at", postgresql_where=text("state = 'queued'")),
 )
 
 order_lines = Table(

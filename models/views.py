@@ -76,7 +76,10 @@ _SUMMARY = """
 """
 
 _ORDER = text(f"""
-    SELECT {_SUMMARY}, o.catalog_version, o.document, o.corrections, o.last_seq, o.run_started_at, o.run_id,
+    SELECT {_SUMMARY}, o.catalog_version, o.document, o.corrections, o.corrections_included, o.last_seq,
+           o.run_started_at, o.run_id,
+           (SELECT COALESCE(max(r.revision), 0) FROM orderloom.order_revisions AS r
+             WHERE r.order_id = o.id AND r.state <> 'refused') AS latest_revision,
            (SELECT json_agg(json_build_array(l.id, l.state, l.actual_delivery_at, l.asset, a.id IS NOT NULL))
               FROM orderloom.order_lines AS l LEFT JOIN orderloom.assets AS a ON a.id = l.asset
              WHERE l.order_id = o.id) AS lines,

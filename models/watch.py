@@ -11,9 +11,9 @@ from sqlalchemy import Engine, Row, text
 from domain.order import FINAL, State
 from domain.plan import Function, StepState
 from domain.watch import INITIATED_AT_MOST, LongInitiated, Seen, WatchedOrder
-from models.database import autocommit
-from models.prepared import Prepared
 from models.tables import quoted
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 AT_MOST = 500
 """How many orders of one kind a glance names."""
@@ -63,7 +63,7 @@ class PostgresWatched:
         """What there is to be seen at once; old is what began before an instant."""
         asked = {"old_before": old_before, "initiated_before": old_before - INITIATED_AT_MOST}
         with autocommit(self.engine) as connection:
-            row = _GLANCE.on(connection, asked).one()
+            row = _GLANCE.on(connection, **asked).one()
         return Seen(
             open_orders=row.open_orders,
             not_started=[WatchedOrder(**(x | {"state": State(x["state"])})) for x in row.not_started or ()],

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, text
 
 from domain.fallout import DUE, DueTimes, FalloutState, FalloutType, Finding, priority
 from domain.order import FINAL
-from models.database import autocommit
-from models.prepared import Prepared
 from models.tables import IS_OPEN, OF_A_STEP, quoted
+from sql.connections import autocommit
+from sql.prepared import Prepared
 
 NO_DECISION = "none"
 """What was decided about what went away by itself."""
@@ -197,7 +197,7 @@ class PostgresWorkList:
     def found(self, type: FalloutType) -> Mapping[str, str]:  # noqa: A002
         """What detectors found and is open, of one type: ids by subject."""
         with autocommit(self.engine) as connection:
-            return {row.subject: row.id for row in _FOUND.on(connection, {"type": type})}
+            return {row.subject: row.id for row in _FOUND.on(connection, type=type)}
 
     def escalate(self) -> Collection[str]:
         """Escalate what is past its due date: once, one priority up, seen in the order's log; the ids of those."""
@@ -219,4 +219,4 @@ class PostgresWorkList:
 
     def _change(self, statement: Prepared, **parameters: object) -> Collection[str]:
         with autocommit(self.engine) as connection:
-            return [row.fallout for row in statement.on(connection, parameters)]
+            return [row.fallout for row in statement.on(connection, **parameters)]

@@ -27,6 +27,7 @@ from adapters.billing.embedded import EmbeddedBilling
 from adapters.inventory.embedded import EmbeddedInventory
 from adapters.inventory.supplies import Supplies
 from adapters.provisioning.embedded import EmbeddedProvisioning
+from cli.verify import verify
 from domain.catalog import Catalog, Product
 from domain.fallout import FalloutType, Finding
 from domain.inventory import DEFAULT_LOCATION
@@ -34,12 +35,13 @@ from domain.order import Order
 from domain.progress import Cancellation, Resolution
 from domain.propagation import STATE_ONLY, PropagatedFields
 from domain.reconciliation import Reconciled
-from models import catalogs, submissions
-from models.database import connect
+from domain.revision import matched
+from models import catalogs, revisions, submissions
 from models.work_list import PostgresWorkList
 from settings import WorkflowSandbox
+from sql.connections import connect
 from workflows import search_attributes, start
-from workflows.messages import OrderEnd, OrderRun, Patience
+from workflows.messages import OrderEnd, OrderRun, Patience, RevisionWish
 from workflows.reconciliation import start_reconciliation
 
 HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, give_up_s=2.0)
@@ -154,6 +156,28 @@ class Shop:
         """Decide about a fallout as an operator."""
         resolution = Resolution(fallout=fallout["id"], decision=decision, actor="ann", reason="test", input=given)
         return await start.resolve(self.client, str(fallout["order_id"]), resolution)
+
+    def store_revision(self, order: str, desired: Order, *, force: bool = False) -> int:
+        """Store a revision as the API does: its number."""
+        base = revisions.base(self.engine, order)
+        assert base is not None
+        found = matched(order, base.order, desired, gone=base.gone, corrections=base.corrections)
+        assert found.violations == ()
+        new = revisions.New(order_id=order, order=found.order, force=force, actor="ann", reason="changed their mind")
+        number = revisions.submit(self.engine, new, base=base, key=None, location="")
+        assert isinstance(number, int)
+        return number
+
+    async def revise(self, order: str, desired: Order, *, force: bool = False) -> str:
+        """Have the order revised: what the run answers."""
+        number = self.store_revision(order, desired, force=force)
+        return await start.revise(self.client, order, RevisionWish(revision=number, force=force))
+
+    async def is_sound(self) -> None:
+        """At rest, every invariant holds of our rows, the neighbours' ledgers and the runs."""
+        found = await verify(self.engine, self.client, task_queue=self.task_queue, grace_s=0)
+        broken = {x.id: x.offenders for x in found if not x.holds}
+        assert not broken, broken
 
     async def cancel(self, order: str, *, force: bool = False) -> str:
         """Have the order cancelled as an operator; the order's state then."""

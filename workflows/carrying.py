@@ -7,9 +7,9 @@ from functools import partial
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.messages import Ended, Outcome, RootEnd
+from activities.messages import Ended, Outcome, RootEnd, Taken
 from domain.fallout import TYPE
-from domain.plan import Function, PlanItem, StepState, Undo
+from domain.plan import Function, PlanItem, StepState
 from workflows.deciding import Deciding
 from workflows.progress import StepProgress
 from workflows.sending import durably, durably_once, failure, quickly, will_heal
@@ -119,17 +119,22 @@ class Carrying(Deciding):
         """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
         await workflow.wait_condition(lambda: not self._progress.is_busy(root))
         for step in self._progress.to_undo(root):
-            undo, summary = step.item.function.undo, f"Undo of {self._progress.title([step.item])}"
-            assert undo is not None
-            await self._take_back(step, undo, summary)
-            step.state = StepState.UNDONE
+            await self._take_back(step)
         end = RootEnd(ref=self._progress.ref, root=root, state=self._progress.given_up[root].state)
         ended = await self._record("end_root", end, Ended)
         self._progress.state = ended.order_state or self._progress.state
 
-    async def _take_back(self, step: StepProgress, undo: Undo, summary: str) -> None:
-        """Undo one step for as long as it takes: an operator is called when it does not succeed at once (5.4)."""
-        taken, item = self._progress.taken_back(step), step.item
+    async def _take_back(self, step: StepProgress) -> None:
+        """Undo all that one step has done."""
+        for taken in step.taken_back(self._progress.ref):
+            await self._undo_for_certain(step, taken)
+        step.undone()
+
+    async def _undo_for_certain(self, step: StepProgress, taken: Taken) -> None:
+        """Undo one effect for as long as it takes: an operator is called when it does not succeed at once (5.4)."""
+        assert step.item.function.undo is not None
+        undo, summary = step.item.function.undo, f"Undo of {self._progress.title([step.item])}"
+        item = step.item
         try:
             await durably_once(undo.value, taken, result=type(None), patience=self._run.patience, summary=summary)
         except FailureError as error:

@@ -2,16 +2,21 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from activities.messages import Opened
 from domain.fallout import Decision, actual_date, correction
 from domain.order import State
 from domain.plan import StepState
 from domain.progress import Closing, Resolution, Word
 from workflows.progress import StepProgress, Undecided
 from workflows.under_way import UnderWay
+
+_OPENED: type[Opened | None] = cast("Any", Opened | None)
+"""What an activity of before the work list answered was nothing."""
 
 
 class Deciding(UnderWay):
@@ -31,7 +36,7 @@ class Deciding(UnderWay):
 
     async def _wait_for_decision(self, step: StepProgress, undecided: Undecided) -> None:
         """Put a step on the work list, and do what a person decides about it."""
-        await self._record("open_fallout", undecided.fallout, type(None))
+        undecided.opened = await self._record("open_fallout", undecided.fallout, _OPENED)
         self._show()
         root = step.item.root
         await workflow.wait_condition(lambda: undecided.resolution is not None or root in self._progress.given_up)
@@ -62,6 +67,7 @@ class Deciding(UnderWay):
             resolution=resolution,
             step=step.item.id,
             skipped=skipped,
+            withdrawn=undecided.resolution is None,
             correction=corrected,
             actual=undecided.actual if skipped else None,
             line_state=State.PENDING_CANCELLATION if self._progress.cancelled else State.IN_PROGRESS,
@@ -135,7 +141,7 @@ class Deciding(UnderWay):
     def _objection(self, resolution: Resolution) -> tuple[str, str] | None:
         """Why a decision cannot be taken: a stable code and a sentence; ``None`` when it can."""
         undecided = self._progress.undecided.get(resolution.fallout)
-        if undecided is None or undecided.resolution is not None:
+        if undecided is None or undecided.resolution is not None or self._progress.cancelled:
             return "NOT_OPEN", "that fallout is not open"
         if resolution.decision not in (allowed := self._progress.allowed(undecided)):
             return "NOT_ALLOWED", f"here may be decided: {', '.join(allowed)}"

@@ -105,10 +105,12 @@ def _rows(progress: OrderProgress) -> Iterator[str]:
 
 def _ask(undecided: Undecided, decisions: Sequence[str]) -> str:
     fallout, at = undecided.fallout, undecided.actual
+    opened = undecided.opened
+    due = f", priority {opened.priority}, due {opened.due_at:%Y-%m-%d %H:%M} UTC" if opened else ""
     since = f"If it is skipped, it has been done since {at:%Y-%m-%d %H:%M} UTC.\n\n" if at else ""
     answer = {"fallout": fallout.id, "decision": decisions[0], "actor": "your name", "reason": "why"}
     return (
-        f"**Fallout {fallout.id}** ({fallout.type}) at `{fallout.step}`: {fallout.code}: {fallout.message}\n\n"
+        f"**Fallout {fallout.id}** ({fallout.type}{due}) at `{fallout.step}`: {fallout.code}: {fallout.message}\n\n"
         f"{since}Decide with the Update `resolve` (one of: {', '.join(decisions)}):\n\n"
         f"{_json(answer)}"
     )

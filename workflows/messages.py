@@ -42,6 +42,14 @@ class OrderRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RevisionWish:
+    """A stored revision that is to be in force; ``force`` also does anew what is active but not billed (2.7)."""
+
+    revision: int
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderEnd:
     """The state the order came to."""
 

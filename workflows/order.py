@@ -2,13 +2,13 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import Decomposition, PlanRest, Validation
+    from activities.messages import Decomposition, Validation
     from domain.order import State
     from domain.plan import PlanItem
     from domain.progress import Cancellation
@@ -54,7 +54,7 @@ class OrderWorkflow(Approving):
     async def _story(self) -> None:
         if not await self._is_approved():
             return
-        await self._wait_for_start(self._run.requested_start)
+        await self._wait_for_start()
         async with self._turn:
             begun = not self._progress.cancelled and await self._is_valid()
             if begun:
@@ -65,16 +65,20 @@ class OrderWorkflow(Approving):
             await self._become(State.CANCELLED, reason=None)
         self._show()
 
-    async def _wait_for_start(self, start: datetime | None) -> None:
+    async def _wait_for_start(self) -> None:
         """A future-dated order waits on a durable timer until its requested start."""
-        if start is not None and start > workflow.now() and not self._progress.cancelled:
-            await self._become(State.PENDING, reason="requested start")
+        while (start := self._starts) is not None and start > workflow.now() and not self._progress.cancelled:
+            if self._progress.state is not State.PENDING:
+                await self._become(State.PENDING, reason="requested start")
             with suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._progress.cancelled,
+                    partial(self._starts_otherwise, start),
                     timeout=start - workflow.now(),
                     timeout_summary=f"Starts {start:%Y-%m-%d %H:%M} UTC as requested",
                 )
+
+    def _starts_otherwise(self, start: datetime) -> bool:
+        return self._progress.cancelled or self._starts != start
 
     async def _is_valid(self) -> bool:
         """Whether the order still breaks no rule; if it does, it is rejected."""
@@ -90,11 +94,7 @@ class OrderWorkflow(Approving):
         decomposition = self._decomposition
         if decomposition is None:  # the order was validated when this was a step of its own
             decomposition = await self._record("decompose", self._progress.ref, Decomposition)
-        while decomposition.more:
-            asked = PlanRest(ref=self._progress.ref, after=len(decomposition.items))
-            rest = await self._record("plan_rest", asked, Decomposition)
-            decomposition = replace(decomposition, items=(*decomposition.items, *rest.items), more=rest.more)
-        self._progress.plan_is(decomposition)
+        self._progress.plan_is(await self._whole_plan(decomposition))
         if self._shown.state is State.PENDING and workflow.patched("begun-after-waiting"):
             self._show()
         self._describe()
@@ -114,11 +114,9 @@ class OrderWorkflow(Approving):
                 progress.begin(batch)
                 self._start(self._send(batch), among=self._sending)
             if not self._sending and not self._waiting:
+                assert progress.is_over, "what is left to do waits for nobody"
                 break
-            done, _ = await workflow.wait([*self._sending, *self._waiting], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                (self._sending if task in self._sending else self._waiting).remove(task)
-                task.result()
+            await self._something_ends()
         if not progress.steps:
             await self._become(State.COMPLETED, reason=None)
 
@@ -128,6 +126,16 @@ class OrderWorkflow(Approving):
         if any(len(batch) > LONGEST_BATCH for batch in ready) and workflow.patched("long-batches-in-parts"):
             return [batch[:LONGEST_BATCH] for batch in ready]
         return ready
+
+    async def _something_ends(self) -> None:
+        """Wait for what is under way, for a decision, or until somebody says that there is something else to do."""
+        self._stirred = asyncio.Future()
+        awaited = [*self._sending, *self._waiting, self._stirred]
+        done, _ = await workflow.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        for tasks in (self._sending, self._waiting):
+            for task in [x for x in tasks if x in done]:
+                tasks.remove(task)
+                task.result()
 
     async def _hold_or_resume(self, *, idle: bool) -> bool:
         """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on.

@@ -1,16 +1,17 @@
 """How far an order is: the state its workflow decides upon, without a clock and without awaiting anything."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from activities.messages import Batch, Decomposition, Step, Taken
+from activities.messages import Amendment, Batch, Decomposition, Opened, Replaced, Step, Taken
 from domain.fallout import TYPE, Decision, Finding, decisions
 from domain.order import State
-from domain.plan import BEGUN, PROVING, SETTLED, Function, Plan, PlanItem, StepState
+from domain.plan import BEGUN, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
 from domain.progress import Fallout, OrderRef, Resolution
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
+CLOSES_BILLING = (Function.FULFILL_BILLING, Function.PURCHASE)
 
 
 @dataclass
@@ -28,6 +29,8 @@ class StepProgress:
     resent: bool = False
     at: datetime | None = None
     at_work_since: datetime | None = None
+    replaces: Replaced | None = None
+    """What it did for an earlier revision and still stands, until the next attempt replaces it."""
 
     @property
     def has_begun(self) -> bool:
@@ -36,7 +39,19 @@ class StepProgress:
 
     def reference(self, actual: datetime | None = None) -> Step:
         """The step as an activity is told of it."""
-        return Step(id=self.item.id, generation=self.generation, actual=actual)
+        return Step(id=self.item.id, generation=self.generation, actual=actual, replaces=self.replaces)
+
+    def taken_back(self, ref: OrderRef) -> Iterator[Taken]:
+        """All that it may have done and can be taken back, the latest first, as an activity is told of it."""
+        if self.resent or self.state is StepState.DONE:
+            yield Taken(ref=ref, step=Step(id=self.item.id, generation=self.generation))
+        if self.replaces is not None:
+            yield Taken(ref=self.replaces.ref, step=Step(id=self.item.id, generation=self.replaces.generation))
+
+    def undone(self) -> None:
+        """Nothing of it stands any more; should it be done once more, it is something new."""
+        self.state, self.resent, self.replaces = StepState.UNDONE, False, None
+        self.generation += 1
 
 
 @dataclass
@@ -44,6 +59,7 @@ class Undecided:
     """A fallout waiting for a person; ``actual``: since when its step has been done, should it be skipped."""
 
     fallout: Fallout
+    opened: Opened | None = None
     actual: datetime | None = None
     resolution: Resolution | None = None
     settled: bool = False
@@ -52,6 +68,11 @@ class Undecided:
     def refused(self) -> bool:
         """Whether the neighbour said a definite no."""
         return not self.fallout.in_doubt
+
+    @property
+    def is_done_by_hand(self) -> bool:
+        """Whether a person has said that somebody has done it otherwise."""
+        return self.resolution is not None and self.resolution.decision == Decision.SKIP
 
 
 @dataclass
@@ -82,6 +103,8 @@ class OrderProgress:
     """Whether the cancellation of the whole order was accepted."""
     held_back: bool = False
     """Whether nothing new may be begun for the moment."""
+    amending: dict[str, bool] = field(default_factory=dict)
+    """The root bundles that a revision is about to change; whether that concerns more than billing."""
     notice: str = ""
     """What operators should know besides: a wish that was refused."""
     unapproved: tuple[str, ...] = ()
@@ -98,16 +121,19 @@ class OrderProgress:
         """Take over the plan, and begin."""
         self.plan = decomposition.plan
         self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
-        self.steps = {item.id: StepProgress(item) for item in self.plan.items}
-        self.bundles = {}
-        for step in self.steps.values():
-            self.bundles.setdefault(step.item.root, []).append(step)
+        self._steps_are({item.id: StepProgress(item) for item in self.plan.items})
         self.state = State.IN_PROGRESS
+
+    def _steps_are(self, steps: dict[str, StepProgress]) -> None:
+        self.steps, self.bundles = steps, {}
+        for step in steps.values():
+            self.bundles.setdefault(step.item.root, []).append(step)
 
     def ready(self) -> list[tuple[PlanItem, ...]]:
         """The batches that can be sent now."""
         settled = [x.item.id for x in self.steps.values() if x.state in SETTLED]
-        taken = [x.item.id for x in self.steps.values() if x.state in BUSY or x.item.root in self.given_up]
+        waits = {*self.given_up, *self.amending}
+        taken = [x.item.id for x in self.steps.values() if x.state in BUSY or x.item.root in waits]
         return self.plan.next_batches(settled=settled, taken=taken)
 
     def begin(self, items: Sequence[PlanItem]) -> None:
@@ -145,14 +171,82 @@ class OrderProgress:
         passed = (x for x in self.bundles[items[0].root] if x.item.no_return and x.state is StepState.DONE)
         return any(x.no_return for x in items) and not any(passed)
 
-    def barrier(self, *, force: bool = False) -> StepProgress | None:
+    def barrier(self, *, force: bool = False, roots: Collection[str] | None = None) -> StepProgress | None:
         """The first step past which there is no return that was sent, unless a definite no came back (2.7).
 
-        ``force`` passes over what can be taken back all the same.
+        ``force`` passes over what can be taken back all the same; ``roots`` are the bundles in question, or all.
         """
+        by_hand = {x.fallout.step for x in self.undecided.values() if x.is_done_by_hand}
         going = (x for x in self.steps.values() if x.item.root not in self.given_up)
-        sent = (x for x in going if x.item.no_return and x.has_begun)
-        return next((x for x in sent if not (force and x.item.function.undo)), None)
+        sent = (x for x in going if x.item.no_return and (x.has_begun or x.item.id in by_hand))
+        asked = (x for x in sent if roots is None or x.item.root in roots)
+        return next((x for x in asked if not (force and x.item.function.undo)), None)
+
+    def objection(self, amendment: Amendment, *, force: bool) -> StepProgress | None:
+        """The step that stands in the way of a revision: what was sent for a bundle that it changes (2.7, 5.4).
+
+        What only billing is told may still change, until billing has closed.
+        """
+        if barrier := self.barrier(force=force, roots=amendment.technical):
+            return barrier
+        changed = [x for x in self.steps.values() if x.item.id in (*amendment.undo, *amendment.redo)]
+        billed = (x for x in changed if x.has_begun and x.item.function in CLOSES_BILLING)
+        given_up = (x for x in changed if x.item.root in self.given_up and x.item.id in amendment.redo)
+        return next(billed, None) or next(given_up, None)
+
+    def amend(self, amendment: Amendment, *, by: Resolution) -> list[Undecided]:
+        """From now on nothing more is begun for the bundles that are about to change.
+
+        What is under way for them ends first, or is stopped where more than billing changes. The fallouts of steps that
+        change are decided by it: they are returned.
+        """
+        self.amending = dict.fromkeys(amendment.roots, False) | dict.fromkeys(amendment.technical, True)
+        changed = {*amendment.undo, *amendment.redo}
+        decided = [x for x in self.undecided.values() if x.fallout.step in changed and x.resolution is None]
+        for undecided in decided:
+            undecided.resolution = replace(by, fallout=undecided.fallout.id)
+        return decided
+
+    @property
+    def is_amendable(self) -> bool:
+        """Whether nothing is under way any more that must not be while a revision changes it."""
+        working = (x.item for x in self.steps.values() if x.state is StepState.IN_PROGRESS)
+        amending = (x for x in working if x.root in self.amending)
+        return not any(self.amending[x.root] or x.function.system is System.BILLING for x in amending)
+
+    def to_take_back(self, amendment: Amendment) -> list[StepProgress]:
+        """The steps to be undone for a revision, last first: what is not wanted, and what changes and is in doubt.
+
+        What changes and is done stands until it is replaced.
+        """
+        doubtful = {x for x in amendment.redo if x in self.steps and self.steps[x].resent}
+        unwanted = {*amendment.undo, *doubtful}
+        steps = (x for x in reversed(self.steps.values()) if x.item.id in unwanted and x.item.function.undo)
+        return [x for x in steps if x.item.root not in self.given_up]
+
+    def redo(self, amendment: Amendment, *, before: OrderRef) -> dict[str, int]:
+        """The steps that are carried out anew, with their generations: what they did ``before`` stands until then."""
+        again: dict[str, int] = {}
+        for step in (self.steps[x] for x in amendment.redo if x in self.steps):
+            if step.state is StepState.DONE:
+                step.replaces = Replaced(generation=step.generation, ref=before)
+                step.generation += 1
+            elif step.state is not StepState.UNDONE:
+                continue
+            step.state = StepState.PENDING
+            again[step.item.id] = step.generation
+        return again
+
+    def replan(self, decomposition: Decomposition) -> None:
+        """Take over the plan of a revision: steps that are in both go on from where they are."""
+        self.plan = decomposition.plan
+        self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
+        steps: dict[str, StepProgress] = {}
+        for item in self.plan.items:
+            step = steps[item.id] = self.steps.get(item.id) or StepProgress(item)
+            step.item = item
+        given_up = {x: step for x, step in self.steps.items() if step.item.root in self.given_up}
+        self._steps_are(given_up | steps)
 
     def fall_out(
         self,
@@ -217,9 +311,14 @@ class OrderProgress:
             self.given_up[root].begun = True
         return new
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(x.state in SETTLED or x.item.root in self.given_up for x in self.steps.values())
+
     def is_to_stop(self, root: str) -> bool:
         """Whether no further attempt is wanted at what is under way for a bundle."""
-        return root in self.given_up
+        return root in self.given_up or self.amending.get(root, False)
 
     def is_busy(self, root: str) -> bool:
         """Whether anything of a bundle is under way or waits for a person."""
@@ -228,11 +327,7 @@ class OrderProgress:
     def to_undo(self, root: str) -> list[StepProgress]:
         """The steps of a bundle that may have had an effect that can be taken back, last first (2.7)."""
         steps = [x for x in self.bundles[root] if x.item.function.undo]
-        return [x for x in reversed(steps) if x.resent or x.state is StepState.DONE]
-
-    def taken_back(self, step: StepProgress) -> Taken:
-        """A step to be taken back, as an activity is told of it."""
-        return Taken(ref=self.ref, step=step.reference())
+        return [x for x in reversed(steps) if x.resent or x.replaces or x.state is StepState.DONE]
 
     def title(self, items: Sequence[PlanItem]) -> str:
         """The lines that steps are about, as an operator reads it beside an activity."""

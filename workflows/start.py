@@ -1,8 +1,12 @@
 """How a run is started and spoken to from outside: used by the API and the command line, never by workflows."""
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -16,7 +20,7 @@ from domain.approval import Approval
 from domain.progress import Cancellation, Resolution
 from workflows import search_attributes
 from workflows.details import first_shown
-from workflows.messages import OrderRun
+from workflows.messages import OrderRun, RevisionWish
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -65,6 +69,38 @@ async def start_order(
     return handle.result_run_id
 
 
+async def carry_on(client: Client, order: str) -> str:
+    """Let the ended run of an order go on from its last task: what was done is found again under its keys.
+
+    The id of the run that goes on; :class:`Declined` with NOT_GONE when it has not ended, or with NO_HISTORY when
+    Temporal knows nothing of it any more.
+    """
+    execution = WorkflowExecution(workflow_id=workflow_id(order))
+    last = 0
+    try:
+        description = await client.get_workflow_handle(workflow_id(order)).describe(rpc_timeout=RPC_TIMEOUT)
+        if description.status is WorkflowExecutionStatus.RUNNING:
+            raise Declined("NOT_GONE", "the order's run goes on")
+        async for event in client.get_workflow_handle(workflow_id(order)).fetch_history_events():
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                last = event.event_id
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise Declined("NO_HISTORY", "Temporal knows nothing of the order's run any more") from error
+        raise
+    if not last:
+        raise Declined("NO_HISTORY", "the order's run ended before its first task")
+    reset = ResetWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=execution,
+        reason="the order was open without a run",
+        workflow_task_finish_event_id=last,
+        request_id=str(uuid4()),
+    )
+    answer = await client.workflow_service.reset_workflow_execution(reset, timeout=RPC_TIMEOUT)
+    return str(answer.run_id)
+
+
 async def resolve(client: Client, order: str, resolution: Resolution) -> str:
     """Hand a person's decision to the run; :class:`Declined` when it does not take it."""
     return await _tell(client, order, "resolve", resolution)
@@ -83,10 +119,18 @@ async def approve(client: Client, order: str, approval: Approval) -> str:
     return await _tell(client, order, "approval", approval)
 
 
-async def _tell(client: Client, order: str, update: str, said: object) -> str:
+async def revise(client: Client, order: str, wish: RevisionWish) -> str:
+    """Have the run let a stored revision be in force; :class:`Declined` past the point of no return, or when outdated.
+
+    Asking twice is asking once.
+    """
+    return await _tell(client, order, "revise", wish, id=f"revision-{wish.revision}")
+
+
+async def _tell(client: Client, order: str, update: str, said: object, id: str | None = None) -> str:  # noqa: A002
     handle = client.get_workflow_handle(workflow_id(order))
     try:
-        answer: str = await handle.execute_update(update, said, result_type=str, rpc_timeout=RPC_TIMEOUT)
+        answer: str = await handle.execute_update(update, said, id=id, result_type=str, rpc_timeout=RPC_TIMEOUT)
     except WorkflowUpdateFailedError as error:
         if isinstance(cause := error.cause, ApplicationError):
             raise Declined(cause.type or "REJECTED", cause.message, *map(str, cause.details)) from error

@@ -9,7 +9,7 @@ from functools import partial
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.messages import Transition
+from activities.messages import Decomposition, PlanRest, Transition
 from domain.fallout import FalloutType, Finding, step_subject
 from domain.order import State
 from domain.plan import PlanItem
@@ -31,6 +31,7 @@ class UnderWay:
         self._is_to_be_described = False
         self._sending: list[asyncio.Task[None]] = []
         self._waiting: list[asyncio.Task[None]] = []
+        self._stirred: asyncio.Future[None] = asyncio.Future()
 
     async def _become(self, state: State, *, reason: str | None) -> None:
         """Take a state, and write it down."""
@@ -98,6 +99,15 @@ class UnderWay:
         with suppress(FailureError):
             await durably("end_trouble", finding.subject, result=type(None), patience=patience, summary=summary)
 
+    async def _whole_plan(self, known: Decomposition) -> Decomposition:
+        """The plan as it is stored: a long one comes in pages."""
+        while known.more:
+            rest = await self._record(
+                "plan_rest", PlanRest(ref=self._progress.ref, after=len(known.items)), Decomposition
+            )
+            known = replace(rest, items=(*known.items, *rest.items), lines=(*known.lines, *rest.lines))
+        return known
+
     def _meet_trouble(self, item: PlanItem, message: str) -> None:
         self._progress.trouble = (item.id, message)
         self._show()
@@ -119,6 +129,11 @@ class UnderWay:
     def _write_details(self) -> None:
         self._is_to_be_described = False
         workflow.set_current_details(details(self._run, self._progress))
+
+    def _stir_up(self) -> None:
+        """Have the order's story look again at what there is to do."""
+        if not self._stirred.done():
+            self._stirred.set_result(None)
 
     def _start(self, work: Coroutine[None, None, None], *, among: list[asyncio.Task[None]]) -> None:
         among.append(asyncio.create_task(work))

@@ -6,6 +6,7 @@ from datetime import datetime
 import httpx
 
 from adapters.billing.operations import (
+    AMEND_INITIATED,
     FULFILL,
     INITIATE,
     LIST_ACTIVE,
@@ -15,6 +16,7 @@ from adapters.billing.operations import (
     REFERENCES,
     SYNC_CUSTOMER,
     VOID_INITIATED,
+    Amend,
     Bill,
     Initiate,
     Void,
@@ -41,6 +43,15 @@ class BillingClient:
         """Phase one for the services of a bundle (B49)."""
         asked = Initiate(orders=tuple(orders))
         return self._remote.call(INITIATE, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.INITIATED))
+
+    def amend_initiated(
+        self, *, key: str, orders: Sequence[ServiceOrder], replaces: str, dropped: Sequence[str]
+    ) -> Billed | Refused:
+        """Let what was initiated be otherwise (B57, 5.4)."""
+        asked = Amend(orders=tuple(orders), replaces=replaces, dropped=tuple(dropped))
+        return self._remote.call(
+            AMEND_INITIATED, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.INITIATED)
+        )
 
     def fulfill(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
         """Phase two for one initiated service (B49, B57)."""

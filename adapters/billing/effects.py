@@ -1,7 +1,7 @@
 """What each billing operation does to the rows, within the transaction that also remembers its answer."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -37,8 +37,14 @@ def initiate(
     connection: Connection, key: str, papers: Papers, orders: Sequence[ServiceOrder], at: datetime
 ) -> Billed | Refused:
     """Make instances and products that begin far ahead, until the real date is known (5.1)."""
-    starts = at + timedelta(days=PLACEHOLDER_DAYS)
+    starts = starts_of(orders, at)
     return _make(connection, key, papers, orders, InstanceState.INITIATED, at=at, active_from=None, starts=starts)
+
+
+def starts_of(orders: Sequence[ServiceOrder], at: datetime) -> datetime:
+    """When what is initiated would begin by itself: far behind the day it is due (5.1, B57)."""
+    due = max((datetime.combine(x.due, time.min, UTC) for x in orders if x.due), default=at)
+    return max(at, due) + timedelta(days=PLACEHOLDER_DAYS)
 
 
 def purchase(

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from adapters.billing import effects, statements
+from adapters.billing import amending, effects, statements
 from adapters.billing.operations import (
+    AMEND_INITIATED,
     FULFILL,
     INITIATE,
     LIST_ACTIVE,
@@ -17,6 +18,7 @@ from adapters.billing.operations import (
     SWITCHABLE,
     SYNC_CUSTOMER,
     VOID_INITIATED,
+    Amend,
     Bill,
     Initiate,
     Void,
@@ -55,15 +57,31 @@ class EmbeddedBilling:
         ``ACCOUNT_UNKNOWN``, or ``ALREADY_BILLED`` when a service has an open instance (I1).
         """
         papers = drawn_up(orders)
-        if not orders or len(papers.instances) != len(orders):
-            raise Unacceptable("only a service has two phases")
-        if any(x.billing_type is BillingType.ITEM for order in orders for x in order.purchases):
-            raise Unacceptable("an Item is charged at the end, never initiated (I2)")
+        _must_have_two_phases(orders)
         return self.ledger.call(
             INITIATE,
             key=key,
             asked=Initiate(orders=tuple(orders)),
             effect=lambda connection, at: effects.initiate(connection, key, papers, orders, at),
+        )
+
+    def amend_initiated(
+        self, *, key: str, orders: Sequence[ServiceOrder], replaces: str, dropped: Sequence[str]
+    ) -> Billed | Refused:
+        """Let what was initiated under the key ``replaces`` be as ``orders`` say, and void what is ``dropped``.
+
+        All or none.
+        Instances and purchases keep their ids as long as their asset and product stay; nothing is charged (B57, 5.4).
+        ``WRONG_STATE`` when something that would change is active by now, ``ACCOUNT_UNKNOWN``, ``ALREADY_BILLED``.
+        """
+        papers = drawn_up(orders)
+        _must_have_two_phases(orders)
+        return self.ledger.call(
+            AMEND_INITIATED,
+            key=key,
+            asked=Amend(orders=tuple(orders), replaces=replaces, dropped=tuple(dropped)),
+            effect=lambda connection, at: amending.amend(connection, key, papers, orders, dropped, at),
+            undoes=replaces,
         )
 
     def fulfill(self, *, key: str, order: ServiceOrder, actual: datetime) -> Billed | Refused:
@@ -169,3 +187,10 @@ class EmbeddedBilling:
         """Close an account: nothing more is billed to it."""
         with self._engine.begin() as connection:
             connection.execute(statements.CLOSE_ACCOUNT, {"id": account})
+
+
+def _must_have_two_phases(orders: Sequence[ServiceOrder]) -> None:
+    if not orders or any(x.billing_service_type is None for x in orders):
+        raise Unacceptable("only a service has two phases")
+    if any(x.billing_type is BillingType.ITEM for order in orders for x in order.purchases):
+        raise Unacceptable("an Item is charged at the end, never initiated (I2)")

@@ -17,6 +17,15 @@ class Initiate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Amend:
+    """Let what was initiated under the key ``replaces`` be as ``orders`` say; void what is ``dropped``, by asset."""
+
+    orders: tuple[ServiceOrder, ...]
+    replaces: str
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
     """Phase two, or the one call of single-phase billing, from the actual date on."""
 
@@ -36,6 +45,7 @@ SYNC_CUSTOMER: Operation[Account, Account | Refused] = Operation(
     "sync_customer", asked=Account, answer=Account | Refused
 )
 INITIATE: Operation[Initiate, Billed | Refused] = Operation("initiate", asked=Initiate, answer=Billed | Refused)
+AMEND_INITIATED: Operation[Amend, Billed | Refused] = Operation("amend_initiated", asked=Amend, answer=Billed | Refused)
 FULFILL: Operation[Bill, Billed | Refused] = Operation("fulfill", asked=Bill, answer=Billed | Refused)
 PURCHASE: Operation[Bill, Billed | Refused] = Operation("purchase", asked=Bill, answer=Billed | Refused)
 VOID_INITIATED: Operation[Void, Billed | Refused | None] = Operation(
@@ -57,6 +67,7 @@ SWITCHABLE = frozenset(
     for operation in (
         SYNC_CUSTOMER,
         INITIATE,
+        AMEND_INITIATED,
         FULFILL,
         PURCHASE,
         VOID_INITIATED,

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.billing.operations import (
+    AMEND_INITIATED,
     FULFILL,
     INITIATE,
     LIST_ACTIVE,
@@ -31,6 +32,12 @@ def create_app(billing: EmbeddedBilling) -> FastAPI:
         changes=(
             Change(SYNC_CUSTOMER, lambda key, x: billing.sync_customer(key=key, account=x)),
             Change(INITIATE, lambda key, x: billing.initiate(key=key, orders=x.orders)),
+            Change(
+                AMEND_INITIATED,
+                lambda key, x: billing.amend_initiated(
+                    key=key, orders=x.orders, replaces=x.replaces, dropped=x.dropped
+                ),
+            ),
             Change(FULFILL, lambda key, x: billing.fulfill(key=key, order=x.order, actual=x.actual)),
             Change(PURCHASE, lambda key, x: billing.purchase(key=key, order=x.order, actual=x.actual)),
             Change(VOID_INITIATED, lambda key, x: billing.void_initiated(key=key, asset=x.asset, undoes=x.undoes)),

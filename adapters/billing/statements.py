@@ -3,7 +3,7 @@
 
 from sqlalchemy import text
 
-from adapters.prepared import Prepared
+from sql.prepared import Prepared
 
 _PURCHASE_COLUMNS = """
     id, product, billing_type, account, service_instance, balance_group, asset, line, quantity, price_minor, currency,
@@ -69,7 +69,6 @@ SELECT (SELECT count(*) FROM instance) AS instances, b.id, b.service_instance
 FROM (VALUES (1)) AS one (answer) LEFT JOIN bought b ON TRUE
 """
 MAKE = Prepared(
-    "billing_make",
     _with_parts(_MAKE),
     instances="jsonb",
     purchases="jsonb",
@@ -107,7 +106,7 @@ FROM instance i LEFT JOIN (
     SELECT id, asset, product, quantity FROM fulfilled UNION ALL SELECT id, asset, product, quantity FROM bought
 ) p ON TRUE
 """
-FULFILL = Prepared("billing_fulfill", _with_parts(_FULFILL), asset="text", starts="timestamptz", purchases="jsonb")
+FULFILL = Prepared(_with_parts(_FULFILL), asset="text", starts="timestamptz", purchases="jsonb")
 """An initiated service becomes active with all its products; what was not initiated, its Items, is bought now."""
 
 _VOID = """
@@ -122,7 +121,42 @@ WITH instance AS (
 SELECT i.id AS service_instance, i.balance_group, v.id, v.asset, v.product, v.quantity
 FROM instance i LEFT JOIN voided v ON TRUE
 """
-VOID = Prepared("billing_void", _VOID, asset="text", at="timestamptz")
+VOID = Prepared(_VOID, asset="text", at="timestamptz")
+
+OPEN_INSTANCES = text("""
+SELECT id, asset, account, profile, service_id, status, balance_group FROM billing.service_instances
+WHERE asset = ANY(CAST(:assets AS text[])) AND status NOT IN ('closed', 'voided')
+ORDER BY asset FOR UPDATE
+""")
+
+OPEN_PURCHASES = text("""
+SELECT id, asset, product, quantity, price_minor, currency, promotion_ref, status, service_instance, purchase_start
+FROM billing.purchases
+WHERE service_instance = ANY(CAST(:instances AS text[])) AND status NOT IN ('cancelled', 'voided')
+ORDER BY asset FOR UPDATE
+""")
+
+AMEND_INSTANCE = text("""
+UPDATE billing.service_instances s SET account = a.id, profile = :profile, service_id = :service_id
+FROM billing.accounts a WHERE s.id = :id AND a.id = :account AND a.status = 'active' RETURNING s.id
+""")
+
+AMEND_PURCHASE = text("""
+UPDATE billing.purchases SET account = :account, quantity = :quantity, price_minor = CAST(:price_minor AS bigint),
+    currency = CAST(:currency AS text), promotion_ref = :promotion_ref, purchase_start = :starts, cycle_start = :starts,
+    usage_start = :starts, ends = :starts + make_interval(months => CAST(:duration_months AS integer))
+WHERE id = :id
+""")
+
+ADD_PURCHASE = text(f"""
+INSERT INTO billing.purchases ({_PURCHASE_COLUMNS})
+SELECT :id, :product, :billing_type, :account, s.id, s.balance_group, :asset, :line, :quantity,
+       CAST(:price_minor AS bigint), CAST(:currency AS text), :promotion_ref, CAST(:duration_months AS integer),
+       'initiated', :starts, :starts, :starts, :starts + make_interval(months => CAST(:duration_months AS integer))
+FROM billing.service_instances s WHERE s.id = :instance
+""")
+
+VOID_PURCHASE = text("UPDATE billing.purchases SET status = 'voided', ended_at = :at WHERE id = :id")
 
 OBSTACLES = text("""
 SELECT ARRAY(SELECT DISTINCT w FROM unnest(CAST(:accounts AS text[])) AS w

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 import httpx
 
-from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE, Deliver, Reserve, Settle
+from adapters.inventory.operations import (
+    AMEND_RESERVATION,
+    COMMIT,
+    DELIVER,
+    QUERY,
+    RELEASE,
+    RESERVE,
+    Amend,
+    Deliver,
+    Reserve,
+    Settle,
+)
 from adapters.remote import Remote
 from domain.inventory import Delivery, Demand, Reservation, ReservationState
 from domain.neighbour import Refused
@@ -21,6 +32,15 @@ class InventoryClient:
         asked = Reserve(order=order, demands=tuple(demands))
         return self._remote.call(
             RESERVE, key=key, asked=asked, fits=lambda x: _is_about(x, key, ReservationState.RESERVED)
+        )
+
+    def amend_reservation(
+        self, *, key: str, order: str, demands: Sequence[Demand], replaces: str
+    ) -> Reservation | Refused:
+        """Hold something else instead, or leave all as it is."""
+        asked = Amend(order=order, demands=tuple(demands), replaces=replaces)
+        return self._remote.call(
+            AMEND_RESERVATION, key=key, asked=asked, fits=lambda x: _is_about(x, key, ReservationState.RESERVED)
         )
 
     def deliver(self, *, key: str, reservation: str, line: str) -> Delivery | Refused:

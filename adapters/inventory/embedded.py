@@ -8,13 +8,25 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from adapters.inventory import statements
-from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE, SWITCHABLE, Deliver, Reserve, Settle
+from adapters.inventory.operations import (
+    AMEND_RESERVATION,
+    COMMIT,
+    DELIVER,
+    QUERY,
+    RELEASE,
+    RESERVE,
+    SWITCHABLE,
+    Amend,
+    Deliver,
+    Reserve,
+    Settle,
+)
 from adapters.inventory.supplies import Supplies
 from adapters.ledger import Ledger
-from adapters.prepared import Prepared
 from adapters.switches import Switches
 from domain.inventory import Delivery, Demand, Held, Reservation, ReservationState
 from domain.neighbour import Refused, Unacceptable, Unavailable
+from sql.prepared import Prepared
 
 NO_STOCK = "NO_STOCK"
 NUMBER_TAKEN = "NUMBER_TAKEN"
@@ -37,14 +49,29 @@ class EmbeddedInventory:
 
     def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:
         """Hold everything demanded, or nothing: ``NO_STOCK``, ``NUMBER_TAKEN`` or ``UNKNOWN_ITEM`` (F11)."""
-        for demand in demands:
-            if (demand.sku is None) == (demand.pool is None) or demand.quantity < 1:
-                raise Unacceptable(f"line {demand.line}: a quantity of one stock item or of one pool is demanded")
+        _must_make_sense(demands)
         return self.ledger.call(
             RESERVE,
             key=key,
             asked=Reserve(order=order, demands=tuple(demands)),
             effect=lambda connection, at: _reserve(connection, key, order, demands, at),
+        )
+
+    def amend_reservation(
+        self, *, key: str, order: str, demands: Sequence[Demand], replaces: str
+    ) -> Reservation | Refused:
+        """Hold what is demanded now, in the place of what the reservation ``replaces`` holds; or leave that as it is.
+
+        A line that takes from the same pool keeps its numbers. Refused as ``reserve`` is, and with ``COMMITTED`` when
+        what was held is the customer's already.
+        """
+        _must_make_sense(demands)
+        return self.ledger.call(
+            AMEND_RESERVATION,
+            key=key,
+            asked=Amend(order=order, demands=tuple(demands), replaces=replaces),
+            effect=lambda connection, at: _amend(connection, key, order, demands, replaces, at),
+            undoes=replaces,
         )
 
     def deliver(self, *, key: str, reservation: str, line: str) -> Delivery | Refused:
@@ -84,6 +111,41 @@ class EmbeddedInventory:
     def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
         """The answer remembered for a key."""
         return self.ledger.query(QUERY, key=key)
+
+
+def _must_make_sense(demands: Sequence[Demand]) -> None:
+    for demand in demands:
+        if (demand.sku is None) == (demand.pool is None) or demand.quantity < 1:
+            raise Unacceptable(f"line {demand.line}: a quantity of one stock item or of one pool is demanded")
+
+
+def _amend(
+    connection: Connection, key: str, order: str, demands: Sequence[Demand], replaces: str, at: datetime
+) -> Reservation | Refused:
+    released = _release(connection, replaces, at)
+    if isinstance(released, Refused):
+        return released
+    kept = {(x.line, x.pool): x.values for x in released.held} if released else {}
+    again = [_demanded_again(x, kept.get((x.line, x.pool), ())) for x in demands]
+    reserved = _reserve(connection, key, order, [x for parts in again for x in parts], at)
+    if isinstance(reserved, Refused):
+        return reserved
+    held = iter(reserved.held)
+    together = [[next(held) for _ in parts] for parts in again]
+    return replace(reserved, held=tuple(_held(x, _values(parts)) for x, parts in zip(demands, together, strict=True)))
+
+
+def _demanded_again(demand: Demand, kept: Sequence[str]) -> Sequence[Demand]:
+    """A demand that asks for the numbers it had, one by one, as far as it still wants any."""
+    if demand.pool is None or demand.wanted is not None or not kept:
+        return [demand]
+    again = [replace(demand, quantity=1, wanted=x) for x in kept[: demand.quantity]]
+    missing = demand.quantity - len(again)
+    return again + ([replace(demand, quantity=missing)] if missing else [])
+
+
+def _values(held: Sequence[Held]) -> tuple[str, ...]:
+    return tuple(value for x in held for value in x.values)
 
 
 def _reserve(

@@ -84,7 +84,7 @@ INVARIANTS = (
                         WHEN c.key IS NULL THEN format('%s is there and was never answered', key) END AS broken
               FROM inventory.reservations AS r
               FULL JOIN (SELECT key FROM inventory.calls
-                          WHERE operation = 'reserve' AND outcome = 'applied') AS c USING (key)
+                          WHERE operation IN ('reserve', 'amend_reservation') AND outcome = 'applied') AS c USING (key)
         """,
     ),
 )

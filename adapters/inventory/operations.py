@@ -16,6 +16,15 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Amend:
+    """Hold all demands for an order in the place of what the reservation ``replaces`` holds, or leave that as it is."""
+
+    order: str
+    demands: tuple[Demand, ...]
+    replaces: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
     """Hand out what the reservation of that key holds for a line."""
 
@@ -31,6 +40,9 @@ class Settle:
 
 
 RESERVE: Operation[Reserve, Reservation | Refused] = Operation("reserve", asked=Reserve, answer=Reservation | Refused)
+AMEND_RESERVATION: Operation[Amend, Reservation | Refused] = Operation(
+    "amend_reservation", asked=Amend, answer=Reservation | Refused
+)
 DELIVER: Operation[Deliver, Delivery | Refused] = Operation("deliver", asked=Deliver, answer=Delivery | Refused)
 COMMIT: Operation[Settle, Reservation | Refused] = Operation("commit", asked=Settle, answer=Reservation | Refused)
 RELEASE: Operation[Settle, Reservation | Refused | None] = Operation(
@@ -40,4 +52,4 @@ QUERY: Operation[None, Reservation | Delivery | Refused | None] = Operation(
     "query", asked=None, answer=Reservation | Delivery | Refused | None
 )
 
-SWITCHABLE = frozenset(operation.name for operation in (RESERVE, DELIVER, COMMIT, RELEASE, QUERY))
+SWITCHABLE = frozenset(operation.name for operation in (RESERVE, AMEND_RESERVATION, DELIVER, COMMIT, RELEASE, QUERY))

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Body, FastAPI, HTTPException
 
 from adapters.inventory.embedded import EmbeddedInventory
-from adapters.inventory.operations import COMMIT, DELIVER, QUERY, RELEASE, RESERVE
+from adapters.inventory.operations import AMEND_RESERVATION, COMMIT, DELIVER, QUERY, RELEASE, RESERVE
 from adapters.inventory.supplies import Number, Stock
 from adapters.serving import Change, add_controls, question, serve
 from domain.inventory import DEFAULT_LOCATION, Delivery, Reservation
@@ -19,6 +19,12 @@ def create_app(inventory: EmbeddedInventory) -> FastAPI:
         "Inventory",
         changes=(
             Change(RESERVE, lambda key, x: inventory.reserve(key=key, order=x.order, demands=x.demands)),
+            Change(
+                AMEND_RESERVATION,
+                lambda key, x: inventory.amend_reservation(
+                    key=key, order=x.order, demands=x.demands, replaces=x.replaces
+                ),
+            ),
             Change(DELIVER, lambda key, x: inventory.deliver(key=key, reservation=x.reservation, line=x.line)),
             Change(COMMIT, lambda key, x: inventory.commit(key=key, reservation=x.reservation)),
             Change(RELEASE, lambda key, x: inventory.release(key=key, reservation=x.reservation)),

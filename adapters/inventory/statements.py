@@ -6,10 +6,9 @@ that want the same things in another order wait for each other, and never in a c
 
 from sqlalchemy import text
 
-from adapters.prepared import Prepared
+from sql.prepared import Prepared
 
 HOLD = Prepared(
-    "inventory_hold",
     """
 WITH wanted AS (
     SELECT * FROM unnest(:lines, :skus, :locations, :quantities) AS w (line, sku, location, quantity)
@@ -54,7 +53,6 @@ ORDER BY t.sku, t.location
 """)
 
 TAKE_WANTED = Prepared(
-    "inventory_take_wanted",
     """
 UPDATE inventory.numbers SET state = 'reserved', reservation = :key, line = :line
 WHERE pool = :pool AND value = :wanted AND state = 'available'
@@ -77,7 +75,6 @@ RETURNING n.value
 """
 
 TAKE_FREE = Prepared(
-    "inventory_take_free",
     _TAKE_FREE.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED"),
     key="text",
     line="text",
@@ -86,7 +83,7 @@ TAKE_FREE = Prepared(
 )
 """Passes over what others are taking at this moment."""
 
-TAKE_LAST = Prepared("inventory_take_last", _TAKE_FREE, key="text", line="text", pool="text", count="integer")
+TAKE_LAST = Prepared(_TAKE_FREE, key="text", line="text", pool="text", count="integer")
 """Waits for them, so that what is said to be gone is gone."""
 
 POOL = text("""
@@ -125,7 +122,6 @@ WITH reservation AS (
 SELECT count(*) FROM goods
 """
 HAND_OUT = Prepared(
-    "inventory_hand_out",
     _HAND_OUT.replace("{off_the_shelf}", _OFF_THE_SHELF),
     reservation="text",
     line="text",
@@ -148,9 +144,7 @@ WITH reservation AS (
 )
 SELECT CAST(c.answer AS text) AS reserved FROM reservation r JOIN inventory.calls c USING (key)
 """
-COMMIT = Prepared(
-    "inventory_commit", _COMMIT.replace("{off_the_shelf}", _OFF_THE_SHELF), reservation="text", at="timestamptz"
-)
+COMMIT = Prepared(_COMMIT.replace("{off_the_shelf}", _OFF_THE_SHELF), reservation="text", at="timestamptz")
 
 _RELEASE = """
 WITH reservation AS (
@@ -173,7 +167,7 @@ WITH reservation AS (
 )
 SELECT CAST(c.answer AS text) AS reserved FROM reservation r JOIN inventory.calls c USING (key)
 """
-RELEASE = Prepared("inventory_release", _RELEASE, reservation="text", at="timestamptz")
+RELEASE = Prepared(_RELEASE, reservation="text", at="timestamptz")
 
 RESERVATION = text("""
 SELECT r.state, r.handing_out, CAST(c.answer AS text) AS reserved

@@ -7,11 +7,11 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, Engine, text
 
 from adapters.ledger import Ledger, NotReady
-from adapters.prepared import Prepared
 from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, SLOW, SWITCHABLE, Deactivate
 from adapters.switches import Switches
 from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
+from sql.prepared import Prepared
 
 
 class EmbeddedProvisioning:
@@ -87,7 +87,6 @@ def _deactivate(connection: Connection, key: str, service: str, at: datetime) ->
 
 
 _ACTIVATE = Prepared(
-    "provisioning_activate",
     """
 INSERT INTO provisioning.services
     (service, product, account, billable, service_id, features, numbers, attributes, since)

@@ -207,6 +207,23 @@ FALLOUT = {
     "reason": None,
 }
 FALLOUTS = {"items": [FALLOUT], "next_cursor": None}
+REVISION = {"order": ORDER_ID, "revision": 1, "state": "accepted"}
+REVISIONS = {
+    "items": [
+        {
+            "revision": 0,
+            "state": "superseded",
+            "submitted_at": "2026-03-01T08:00:00Z",
+            "decided_at": None,
+            "actor": "api",
+            "reason": "as submitted",
+            "force": False,
+            "code": None,
+            "step": None,
+            "document": {"account": "ACME", "lines": []},
+        }
+    ]
+}
 CANCELLATION = {"order": ORDER_ID, "state": "pendingCancellation"}
 RESOLUTION = {"fallout": "1002-1", "order": ORDER_ID, "decision": "retry", "outcome": "retry of reserve:1"}
 APPROVAL = {"order": ORDER_ID, "decision": "approve", "state": "pending"}

@@ -28,7 +28,9 @@ _ORDERS = text("""
               FROM orderloom.assets AS a WHERE a.created_by_order = o.id) AS assets,
            (SELECT jsonb_agg(
                        jsonb_build_array(p.function, p.subject, p.root, p.lines, p.depends_on) ORDER BY p.position)
-              FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS plan
+              FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS plan,
+           ARRAY(SELECT p.id FROM orderloom.plan_items AS p
+                  WHERE p.order_id = o.id AND p.state = 'undone' AND o.revision > 0) AS undone
       FROM orderloom.orders AS o
 """)
 
@@ -52,6 +54,8 @@ class Stored:
     lines: Mapping[str, Sequence[Any]]
     assets: Mapping[str, str]
     plan: Sequence[PlanItem]
+    undone: frozenset[str]
+    """The steps that were taken back in an order that was revised."""
     billed: BilledAssets | None
 
     @property
@@ -73,18 +77,23 @@ def _lines_are_the_documents(stored: Stored) -> Iterator[str | None]:
         wanted = [line.product, line.action, line.quantity, line.parent, line.root, asset_id(stored.id, line)]
         found = [*stored.lines.get(line.id, [])][:-1]
         yield None if found == wanted else f"line {line.id} is stored as {found}, and is {wanted}"
-    yield from (f"line {id_} is in no document" for id_ in stored.lines.keys() - order.by_id.keys())
+    dropped = {id_ for id_, row in stored.lines.items() if row[-1] == State.CANCELLED}
+    yield from (f"line {id_} is in no document" for id_ in stored.lines.keys() - order.by_id.keys() - dropped)
 
 
 def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
-    """Account synchronizations depend on what billing knew at that moment, so they are left out."""
+    """Account synchronizations depend on what billing knew at that moment, and are left out.
+
+    So is what a revision has undone and not planned again.
+    """
+    wanted = [*decompose(stored.decomposed.order, stored.decomposed.catalog).items]
+    gone = stored.undone - {x.id for x in wanted}
     synced = {x.id for x in stored.plan if x.function is Function.SYNC_CUSTOMER}
     found = [
         replace(x, depends_on=tuple(d for d in x.depends_on if d not in synced))
         for x in stored.plan
-        if x.id not in synced
+        if x.id not in synced | gone
     ]
-    wanted = [*decompose(stored.decomposed.order, stored.decomposed.catalog).items]
     begun = stored.plan or stored.state not in (State.ACKNOWLEDGED, State.PENDING, State.REJECTED, State.CANCELLED)
     if found == wanted or not begun:
         yield None
@@ -180,6 +189,7 @@ def _stored(row: Any, decomposed: Decomposed, billed: BilledAssets | None) -> St
             )
             for function, subject, root, lines, after in row.plan or ()
         ],
+        undone=frozenset(row.undone),
         billed=billed,
     )
 

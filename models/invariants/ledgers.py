@@ -208,7 +208,8 @@ def _same(id: str, statement: str, ours: Listing, theirs: Listing, *, who: str) 
 def _once(system: System, calls: Listing) -> Invariant:
     """Each step that is done had its effect once, under the key we wrote down, and no effect is without a step.
 
-    A key is order, subject, operation and generation (:func:`domain.order.key`); undoing appends to it.
+    A key is order, subject, operation and generation (:func:`domain.order.key`); undoing appends to it. A step that a
+    revision had done anew has one effect more for each.
     """
     return Invariant(
         id=f"I9-{system}",
@@ -216,10 +217,13 @@ def _once(system: System, calls: Listing) -> Invariant:
         query=f"""
             SELECT CASE WHEN ours.step IS NULL THEN format('%s is no step of ours', theirs.keys[1])
                         WHEN ours.state = 'done' AND theirs.step IS NULL THEN format('%s had no effect', ours.key)
-                        WHEN ours.state = 'done' AND theirs.keys <> ARRAY[ours.key]
+                        WHEN ours.state = 'done' AND (NOT ours.key = ANY (theirs.keys)
+                                                      OR cardinality(theirs.keys) - 1 > ours.again)
                         THEN format('%s is on record, the effects are of %s', ours.key, theirs.keys) END AS broken
-              FROM (SELECT format('%s:%s:%s', order_id, subject, function) AS step, key, state
-                      FROM orderloom.plan_items WHERE system = '{system}') AS ours
+              FROM (SELECT format('%s:%s:%s', order_id, subject, function) AS step, key, state,
+                           (SELECT count(*) FROM orderloom.order_events AS e
+                             WHERE e.order_id = p.order_id AND e.type = 'revised' AND e.body -> 'again' ? p.id) AS again
+                      FROM orderloom.plan_items AS p WHERE system = '{system}') AS ours
               FULL JOIN (SELECT regexp_replace(key, ':[0-9]+$', '') AS step, array_agg(key ORDER BY key) AS keys
                            FROM ({calls}) AS calls WHERE value = 'applied' AND split_part(key, ':', 5) = ''
                           GROUP BY 1) AS theirs USING (step)

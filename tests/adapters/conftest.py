@@ -28,7 +28,7 @@ from adapters.provisioning.client import ProvisioningClient
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.billing import Account
 from embedded.process import free_port
-from models.database import connect
+from sql.connections import connect
 from tests.conftest import FreshDatabase
 
 THREADS = 16

@@ -86,6 +86,17 @@ OPERATIONS = (
     ),
     Operation(
         "inventory",
+        "amend_reservation",
+        lambda n, name, key: n.inventory.amend_reservation(
+            key=key, order=name, demands=_demands(name)[1:], replaces=f"{name}-held"
+        ),
+        lambda n, name, key: n.inventory.amend_reservation(
+            key=key, order=name, demands=_demands(name)[:1], replaces=f"{name}-held"
+        ),
+        _held,
+    ),
+    Operation(
+        "inventory",
         "deliver",
         lambda n, name, key: n.inventory.deliver(key=key, reservation=f"{name}-held", line="1"),
         lambda n, name, key: n.inventory.deliver(key=key, reservation=f"{name}-held", line="2"),
@@ -129,6 +140,17 @@ OPERATIONS = (
         "initiate",
         lambda n, name, key: n.billing.initiate(key=key, orders=[_order(name)]),
         lambda n, name, key: n.billing.initiate(key=key, orders=[replace(_order(name), profile="P")]),
+    ),
+    Operation(
+        "billing",
+        "amend_initiated",
+        lambda n, name, key: n.billing.amend_initiated(
+            key=key, orders=[replace(_order(name), service_id="+1")], replaces=f"{name}-initiated", dropped=[]
+        ),
+        lambda n, name, key: n.billing.amend_initiated(
+            key=key, orders=[replace(_order(name), service_id="+2")], replaces=f"{name}-initiated", dropped=[]
+        ),
+        _initiated,
     ),
     Operation(
         "billing",

@@ -32,6 +32,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "reason": "A reason",
         "actor": "me",
     },
+    "/v1/orders/00000000-0000-0000-0000-000000000000/revisions": ORDER,
     "/v1/orders/00000000-0000-0000-0000-000000000000/cancellation": {
         "reason": "A reason", "actor": "me", "force": False,
     },

@@ -22,8 +22,10 @@ MAY_IMPORT = {
     "settings": frozenset[str](),
     "observability": frozenset[str](),
     "migrations": frozenset({"models", "settings"}),
-    "worker": frozenset({"activities", "adapters", "domain", "models", "observability", "settings", "workflows"}),
-    "server": frozenset({"adapters", "api", "domain", "models", "observability", "settings", "workflows"}),
+    "worker": frozenset(
+        {"activities", "adapters", "domain", "models", "observability", "settings", "sql", "workflows"}
+    ),
+    "server": frozenset({"adapters", "api", "domain", "models", "observability", "settings", "sql", "workflows"}),
 }
 OURS = PACKAGES | ROOTS | BESIDE_THE_PROGRAM | MAY_IMPORT.keys()
 

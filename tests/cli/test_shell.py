@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from cli import app, neighbours, screen, watching
 from cli.client import connected
-from models.database import connect
+from sql.connections import connect
 
 pytestmark = pytest.mark.timeout(60)
 

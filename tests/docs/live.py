@@ -23,7 +23,7 @@ from adapters.inventory.embedded import EmbeddedInventory
 from adapters.provisioning.embedded import EmbeddedProvisioning
 from adapters.switches import Mode, Switch, Switches
 from cli import neighbours
-from models.database import connect
+from sql.connections import connect
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, text
 
 from domain.order import Order
 from models import catalogs, submissions
-from models.database import connect
 from models.submissions import Key, Submitted
+from sql.connections import connect
 from tests import builders
 from tests.conftest import Database
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from domain.catalog import Catalog, Kind
 from models import catalogs
-from models.database import connect
+from sql.connections import connect
 from tests.builders import bundle, catalog, event, simple_bundle, subscription
 from tests.conftest import Database
 

@@ -1,6 +1,8 @@
 """Every path a run can take, each played once on real components to record its golden history."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,12 +11,14 @@ from temporalio.client import WorkflowHandle
 
 from adapters.switches import Mode, Switch
 from domain.approval import Approval
-from domain.order import Action
-from domain.progress import Resolution
-from tests.builders import line, order
+from domain.money import Money
+from domain.order import Action, Order
+from domain.progress import Cancellation, Resolution
+from tests.builders import changed, line, order, without
 from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS, office
 from workflows.reconciliation import start_reconciliation
+from workflows.start import Declined
 
 Handle = WorkflowHandle[Any, Any]
 REFUSED = Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT", message="no free port")
@@ -202,6 +206,115 @@ async def watch(shop: Shop) -> Handle:
     return await shop.client.start_workflow("Watch", id=f"watch-{uuid4()}", task_queue=shop.task_queue)
 
 
+async def cancelled(shop: Shop) -> Handle:
+    """Held, and called off: everything is taken back."""
+    handle = await _held(shop)
+    await shop.cancel(_order(handle))
+    return handle
+
+
+async def cancelled_by_force(shop: Shop) -> Handle:
+    """Active and not billed, and called off by force."""
+    shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, code="ACCOUNT_UNKNOWN"))
+    handle = await shop.start(order(INTERNET))
+    await shop.fallout(_order(handle))
+    await shop.cancel(_order(handle), force=True)
+    return handle
+
+
+async def cancelled_before_it_starts(shop: Shop) -> Handle:
+    """Called off while it waits for its start."""
+    handle = await shop.start(order(INTERNET, requested_start=shop.now() + timedelta(days=3)))
+    await shop.until(lambda: shop.state(_order(handle)) == "pending")
+    await shop.cancel(_order(handle))
+    return handle
+
+
+async def cancellation_refused(shop: Shop) -> Handle:
+    """Too late to be called off: it goes on."""
+    shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="ACCOUNT_UNKNOWN"))
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(_order(handle))
+    with suppress(Declined):
+        await shop.cancel(_order(handle))
+    await shop.decide(fallout, "retry")
+    return handle
+
+
+async def cancelled_in_temporal(shop: Shop) -> Handle:
+    """Temporal's own cancellation is a wish like any other."""
+    handle = await _held(shop)
+    await handle.cancel()
+    return handle
+
+
+async def cancelled_by_signal(shop: Shop) -> Handle:
+    """The batch way to call off."""
+    handle = await _held(shop)
+    await handle.signal("cancel", Cancellation(actor="ann", reason="batch"))
+    return handle
+
+
+async def cancelled_while_a_neighbour_is_away(shop: Shop) -> Handle:
+    """A step that is tried again is tried no more."""
+    shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(WIRELESS), patience=hasty(give_up_s=1000, pause_s=100, longest_pause_s=100))
+    await shop.until(lambda: shop.rows("SELECT FROM billing.attempts") != [])
+    await shop.cancel(_order(handle))
+    return handle
+
+
+async def revised_price(shop: Shop) -> Handle:
+    """Another price: billing is told, nothing technical is done anew."""
+    return await _revised(shop, changed(order(WIRELESS), "1.1", price=Money(1_900, "USD")))
+
+
+async def revised_number(shop: Shop) -> Handle:
+    """Another number: reserved and initiated in the place of the first."""
+    return await _revised(shop, changed(order(WIRELESS), "1", service_id="+1-555-0107"))
+
+
+async def revised_smaller(shop: Shop) -> Handle:
+    """A nested service is dropped, and undone."""
+    return await _revised(shop, without(order(WIRELESS), "1.5"))
+
+
+async def revised_before_it_starts(shop: Shop) -> Handle:
+    """Another start, and another quantity."""
+    handle = await shop.start(order(INTERNET, requested_start=shop.now() + timedelta(days=3)))
+    await shop.until(lambda: shop.state(_order(handle)) == "pending")
+    soon = shop.now() + timedelta(seconds=1)
+    await shop.revise(_order(handle), replace(order(line("INTERNET", quantity=4)), requested_start=soon))
+    return handle
+
+
+async def revision_refused(shop: Shop) -> Handle:
+    """Too late to be otherwise: it goes on as it was."""
+    shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="ACCOUNT_UNKNOWN"))
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(_order(handle))
+    with suppress(Declined):
+        await shop.revise(_order(handle), changed(order(INTERNET), "1", quantity=2))
+    await shop.decide(fallout, "retry")
+    return handle
+
+
+async def _held(shop: Shop) -> Handle:
+    shop.provisioning.switches.set("activate", REFUSED)
+    handle = await shop.start(order(WIRELESS))
+    await shop.fallout(_order(handle))
+    return handle
+
+
+async def _revised(shop: Shop, desired: Order) -> Handle:
+    handle = await _held(shop)
+    await shop.revise(_order(handle), desired)
+    await shop.until(lambda: shop.one("SELECT revision FROM orderloom.orders WHERE id = :o", o=_order(handle)) == 1)
+    for fallout in shop.rows("SELECT * FROM orderloom.fallouts WHERE state = 'open'"):
+        await shop.decide(fallout, "retry")
+    return handle
+
+
 async def _decided(shop: Shop, decision: str, **given: str) -> Handle:
     shop.provisioning.switches.set("activate", REFUSED)
     handle = await shop.start(order(WIRELESS))
@@ -240,6 +353,18 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         still_at_work,
         undo_in_trouble,
         records_in_trouble,
+        cancelled,
+        cancelled_by_force,
+        cancelled_before_it_starts,
+        cancellation_refused,
+        cancelled_in_temporal,
+        cancelled_by_signal,
+        cancelled_while_a_neighbour_is_away,
+        revised_price,
+        revised_number,
+        revised_smaller,
+        revised_before_it_starts,
+        revision_refused,
         reconciliation,
         watch,
     )

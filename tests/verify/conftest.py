@@ -16,7 +16,7 @@ from domain.catalog import BillingPhase
 from domain.invariant import Finding
 from domain.money import Money
 from embedded.postgres import APP, OWNER, SUPERUSER, Cluster
-from models.database import connect
+from sql.connections import connect
 from tests.builders import (
     SMS,
     bundle,

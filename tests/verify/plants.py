@@ -87,7 +87,7 @@ ORDERS = (
         "UPDATE orderloom.orders SET state = 'partial' WHERE id = :wireless",
         "UPDATE orderloom.order_events SET type = 'partial' WHERE order_id = :wireless AND type = 'completed'",
     ),
-    plant("I22-bundle", f"UPDATE orderloom.order_lines SET state = 'cancelled' {_item('wireless', '1.4')}"),
+    plant("I22-bundle", f"UPDATE orderloom.order_lines SET state = 'failed' {_item('wireless', '1.4')}", also=("I4",)),
     plant("I22-lines", f"UPDATE orderloom.order_lines SET quantity = 7 {_item('wireless', '1.4')}"),
     plant("I22-lines", f"UPDATE orderloom.order_lines SET asset = gen_random_uuid() {_item('wireless', '1.4')}"),
 )

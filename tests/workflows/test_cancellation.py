@@ -17,6 +17,7 @@ from tests.builders import line, order
 from tests.conftest import Database
 from tests.shop import Shop, hasty, open_shop
 from tests.workflows.catalog import INTERNET, WIRELESS, furnish
+from workflows import start
 from workflows.start import Declined
 
 GOODS = line("WIRELESS", line("RATE"), line("PHONE"))
@@ -131,7 +132,7 @@ async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched
 
 
 @pytest.mark.req("W5")
-async def test_a_held_order_is_cancelled_and_its_fallout_closed(shop: Shop) -> None:
+async def test_a_held_order_is_cancelled_and_its_fallout_with_it(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
     handle = await shop.start(order(WIRELESS))
     order_id = handle.id.removeprefix("order-")
@@ -143,7 +144,7 @@ async def test_a_held_order_is_cancelled_and_its_fallout_closed(shop: Shop) -> N
     assert shop.state(order_id) == "cancelled"
     nothing_is_left(shop, order_id)
     (fallout,) = shop.rows("SELECT state, decision, reason FROM orderloom.fallouts")
-    assert fallout == {"state": "closed", "decision": "abort", "reason": "the order is cancelled"}
+    assert fallout == {"state": "cancelled", "decision": "abort", "reason": "the order is cancelled"}
     (audited,) = shop.rows("SELECT actor, decision, reason FROM orderloom.audit WHERE action = 'order.cancel'")
     assert audited == {"actor": "ann", "decision": "accepted", "reason": "changed their mind"}
 
@@ -276,3 +277,37 @@ async def test_one_of_two_bundles_had_failed_when_the_order_is_cancelled(shop: S
     assert shop.state(order_id) == "cancelled"
     assert set(shop.line_states(order_id).values()) == {"failed", "cancelled"}
     nothing_is_left(shop, order_id)
+
+
+async def test_a_terminated_run_goes_on_from_where_it_was(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
+    handle = await shop.start(order(WIRELESS))
+    order_id = handle.id.removeprefix("order-")
+    fallout = await shop.fallout(order_id)
+    with pytest.raises(Declined):
+        await start.carry_on(shop.client, order_id)
+    await handle.terminate("by mistake")
+
+    await start.carry_on(shop.client, order_id)
+
+    await shop.shown(handle, state="held")
+    await shop.decide(fallout, "retry")
+    await shop.until(lambda: shop.state(order_id) == "completed")
+    assert shop.one("SELECT count(*) FROM billing.service_instances") == 2
+    await shop.is_sound()
+
+
+async def test_what_was_skipped_by_hand_cannot_be_cancelled(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
+    shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="LATER"))
+    handle = await shop.start(order(INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    await shop.decide(await shop.fallout(order_id), "skip")
+    later = await shop.fallout(order_id)
+
+    with pytest.raises(Declined) as refused:
+        await shop.cancel(order_id)
+
+    assert refused.value.details == ("1", "provision:1")
+    await shop.decide(later, "retry")
+    await handle.result()

@@ -20,8 +20,8 @@ from domain.catalog import BillingType, Lifecycle, Origin
 from domain.catalog_sync import BillingProduct, SyncOutcome
 from models import catalogs
 from models.catalogs import PostgresCatalogs
-from models.database import connect
 from settings import WorkflowSandbox
+from sql.connections import connect
 from tests.builders import bundle, catalog, event, simple_bundle, subscription
 from tests.conftest import Database
 from workflows.catalog_sync import CatalogSync, start_sync

@@ -62,6 +62,7 @@ async def test_the_details_of_the_run_say_what_to_send(shop: Shop) -> None:
     to_send = json.loads(text.split("```json")[1].split("```")[0])
     assert (to_send["fallout"], to_send["decision"]) == (fallout["id"], "retry")
     assert "NO_PORT: no free port" in text
+    assert "(Provisioning, priority 3, due 2" in text
     assert "| ✗ | provision | 1 WIRELESS |" in text
     await shop.decide(fallout, "retry")
     await handle.result()
@@ -94,6 +95,18 @@ async def test_giving_a_bundle_up_leaves_nothing_behind_in_any_ledger(shop: Shop
     assert {x["state"] for x in shop.rows("SELECT DISTINCT state FROM inventory.numbers")} == {"available"}
     assert shop.provisioning.list_active(as_of=shop.now()) == ()
     assert shop.one("SELECT count(*) FROM orderloom.assets") == 0
+
+
+async def test_what_nobody_has_to_decide_any_more_is_cancelled(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    shop.inventory.switches.set("deliver", Switch(mode=Mode.REFUSE, remaining=1, code="NO_DRIVER"))
+    handle = await shop.start(order(line("WIRELESS", line("RATE"), line("PHONE"))))
+    await shop.until(lambda: shop.one("SELECT count(*) FROM orderloom.fallouts WHERE state = 'open'") == 2)
+    (fallout,) = shop.rows("SELECT * FROM orderloom.fallouts WHERE code = 'NO_PORT'")
+    await shop.decide(fallout, "abort")
+    await handle.result()
+    ended = {x["code"]: (x["state"], x["actor"]) for x in shop.rows("SELECT * FROM orderloom.fallouts")}
+    assert ended == {"NO_PORT": ("closed", "ann"), "NO_DRIVER": ("cancelled", "system")}
 
 
 async def test_one_bundle_given_up_leaves_the_other_and_the_order_is_partial(shop: Shop) -> None:

@@ -1,0 +1,50 @@
+"""Speaking to an order's run: it is started first where that has not happened yet."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from temporalio.client import RPCTimeoutOrCancelledError
+
+from api.errors import Problem, not_found
+from api.house import House
+from domain.violation import Violation
+from models import views
+from workflows.start import Declined
+
+
+class Unheard(Problem):
+    """The run did not answer in time; what it was told may still happen."""
+
+    def __init__(self) -> None:
+        said = "The run did not answer in time; read the order before you ask again."
+        super().__init__(503, "Try again later", said, headers={"Retry-After": "5"})
+
+
+async def tell(house: House, request: Request, order_id: str, say: Callable[[], Awaitable[str]]) -> str:
+    """What the run of an order answers; :class:`Declined` when it does not agree, :class:`Unheard` when silent."""
+    try:
+        try:
+            return await say()
+        except Declined as refusal:
+            if refusal.code != "NOT_OPEN" or not await run_in_threadpool(_waits_for_its_run, house, order_id):
+                raise
+            await request.app.state.starter.start(order_id)
+            return await say()
+    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, or no Temporal at all
+        raise Unheard from None
+
+
+def _waits_for_its_run(house: House, order_id: str) -> bool:
+    """Whether the order is stored and its run not started yet."""
+    found = views.order(house.engine, order_id)
+    if found is None:
+        raise not_found("order")
+    return found["run_started_at"] is None
+
+
+def past_no_return(line: str, step: str) -> Problem:
+    """What was sent for a line cannot be taken back."""
+    message = f"Line {line} is past the point of no return: {step} was sent."
+    violation = Violation(code="NO_RETURN", rule="2.7", line=line, field=step, message=message)
+    return Problem(409, "Past the point of no return", f"{message} Once it is completed it can be ended.", [violation])

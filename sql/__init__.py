@@ -1,0 +1,1 @@
+"""How we speak with PostgreSQL: connections and statements. Knows no tables."""
