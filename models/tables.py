@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from domain.asset import AssetStatus
 from domain.fallout import FIRST, LAST, SETTLED_FALLOUTS, FalloutState, FalloutType
-from domain.order import State
+from domain.order import FINAL, State
 from domain.plan import Function, StepState
 from domain.reconciliation import DifferenceClass
 from domain.revision import RevisionState
@@ -125,6 +125,7 @@ orders = Table(
     CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
     Index(None, "account", "submitted_at"),
     Index(None, "submitted_at", "id"),
+    CheckConstraint(f"(completed_at IS NOT NULL) = (state IN ({quoted(FINAL)}))", name="ended"),
     Index("orders_open", "submitted_at", postgresql_where=text("completed_at IS NULL")),
     Index("orders_not_started", "submitted_at", postgresql_where=text("run_started_at IS NULL")),
 )

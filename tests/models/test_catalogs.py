@@ -101,8 +101,8 @@ def _order(engine: Engine, number: int, state: str, asset: str) -> None:
             profile AS (
                 INSERT INTO orderloom.billing_profiles (id, account) VALUES ('P', 'A') ON CONFLICT DO NOTHING),
             placed AS (
-                INSERT INTO orderloom.orders (id, account, catalog_version, state, priority, document)
-                VALUES (CAST(:id AS uuid), 'A', 1, :state, 4, '{}')),
+                INSERT INTO orderloom.orders (id, account, catalog_version, state, priority, document, completed_at)
+                VALUES (CAST(:id AS uuid), 'A', 1, :state, 4, '{}', CASE :state WHEN 'completed' THEN now() END)),
             line AS (
                 INSERT INTO orderloom.order_lines
                        (order_id, id, position, root, product, action, quantity, asset, state)

@@ -70,7 +70,7 @@ def test_orders_of_one_instant_are_still_listed_in_one_order_and_none_is_lost_be
 
 def test_orders_are_found_by_state_account_and_product(books: Books):
     first, second = books.submit(), books.submit(builders.order(builders.line("CASE")))
-    books.change("UPDATE orderloom.orders SET state = 'completed' WHERE id = :id", id=second.id)
+    books.change("UPDATE orderloom.orders SET state = 'completed', completed_at = now() WHERE id = :id", id=second.id)
 
     assert [x["id"] for x in orders(books).items] == [second.id, first.id]
     assert [x["id"] for x in orders(books, state="completed").items] == [second.id]

@@ -156,6 +156,15 @@ ENDS = {
 }
 
 
+POSSIBLE = """
+    ALTER TABLE orderloom.orders DROP CONSTRAINT IF EXISTS orders_ended, DISABLE TRIGGER USER;
+    ALTER TABLE orderloom.order_lines DISABLE TRIGGER USER;
+    ALTER TABLE orderloom.order_events DISABLE TRIGGER USER;
+    ALTER TABLE orderloom.audit DISABLE TRIGGER USER;
+"""
+"""What the tables forbid can be done in a copy: the invariants are to hold, and to be found broken, without them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Copy:
     """A copy of the world's database, which a test may break as its owner."""
@@ -168,6 +177,7 @@ class Copy:
         """Change rows behind everybody's back, each statement at least one; parameters are the world's orders too."""
         orders = {name: getattr(self.world, name) for name in ENDS}
         with self.owner.begin() as connection:
+            connection.exec_driver_sql(POSSIBLE)
             for statement in map(text, statements):
                 wanted = {x: value for x, value in (orders | parameters).items() if x in statement.compile().params}
                 assert connection.execute(statement, wanted).rowcount, statement
