@@ -130,14 +130,19 @@ def ask(
 
 def failure(error: Unavailable | OutcomeUnknown | Unacceptable, step: str) -> ApplicationError:
     """The error by which Temporal retries or gives up; the step it befell goes along as its detail."""
-    pause_s = error.retry_after_s if isinstance(error, Unavailable) else None
     return ApplicationError(
         str(error)[:1_000],
         step,
         type=type(error).__name__,
         non_retryable=isinstance(error, Unacceptable),
-        next_retry_delay=None if pause_s is None else timedelta(seconds=pause_s),
+        next_retry_delay=_pause(error),
     )
+
+
+def _pause(error: Exception) -> timedelta | None:
+    """How long the neighbour wants not to be asked."""
+    pause_s = error.retry_after_s if isinstance(error, Unavailable) else None
+    return None if pause_s is None else timedelta(seconds=pause_s)
 
 
 def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem, str, str], object]) -> None:
@@ -152,7 +157,8 @@ def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem
         answer = undo(in_flight, item, did, f"{did}:undo")
     except (Unavailable, OutcomeUnknown, Unacceptable) as error:
         journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {error}")
-        raise ApplicationError(str(error)[:1_000], item.id, type=type(error).__name__) from error
+        said, kind = str(error)[:1_000], type(error).__name__
+        raise ApplicationError(said, item.id, type=kind, next_retry_delay=_pause(error)) from error
     if isinstance(answer, Refused):
         journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {answer.message}")
         raise ApplicationError(answer.message, item.id, type=answer.code)

@@ -330,3 +330,9 @@ async def stages(handle: WorkflowHandle[Any, Any]) -> list[str]:
         if name:
             words += re.findall(r"\w+", f"{name} {event.user_metadata.summary.data.decode()}")
     return list(dict.fromkeys(words))
+
+
+async def durable_activity_names(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """The activities of a run that were on record before they were sent."""
+    scheduled = (x.activity_task_scheduled_event_attributes for x in (await handle.fetch_history()).events)
+    return [x.activity_type.name for x in scheduled if x.activity_type.name]

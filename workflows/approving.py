@@ -43,7 +43,7 @@ class Approving(Changing):
             request=f"{self._run.number}-approval",
             then="requested start" if start is not None and start > workflow.now() else None,
         )
-        await self._record("approve", approved, type(None))
+        await self._put_on_record("approve", approved, type(None))
         if verdict.decision == Verdict.REJECT:
             self._progress.state = State.REJECTED
 

@@ -1,6 +1,6 @@
 """How the steps of an order are carried out, and taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -12,7 +12,7 @@ from domain.fallout import TYPE
 from domain.plan import Function, PlanItem, StepState
 from workflows.deciding import Deciding
 from workflows.progress import StepProgress
-from workflows.sending import durably, durably_once, failure, quickly, will_heal
+from workflows.sending import Failure, durably, durably_once, failure, quickly, will_heal
 
 Outcomes = tuple[Outcome, ...]
 
@@ -53,11 +53,19 @@ class Carrying(Deciding):
                     raise
                 resent = True
                 self._meet_trouble(next((x for x in batch if x.id == what.step), batch[0]), what.message)
+                await self._leave_alone(what, until=partial(progress.is_to_stop, batch[0].root))
         asked = progress.batch(batch, now=workflow.now(), resent=resent)
         unless = partial(progress.is_to_stop, batch[0].root)
         return await durably(
             _name(batch), asked, result=Outcomes, patience=patience, summary=progress.title(batch), unless=unless
         )
+
+    async def _leave_alone(self, what: Failure, *, until: Callable[[], bool]) -> None:
+        """Give a neighbour the pause that it asked for, unless there is nothing more to ask."""
+        if what.pause is None or not workflow.patched("pauses-as-asked"):
+            return
+        with suppress(TimeoutError):
+            await workflow.wait_condition(until, timeout=what.pause, timeout_summary=what.message)
 
     def _let_go(self, batch: list[PlanItem], failed: str | None) -> None:
         """After one attempt: what was to follow the step that failed was not sent, and is left for another batch."""
@@ -139,7 +147,9 @@ class Carrying(Deciding):
             await durably_once(undo.value, taken, result=type(None), patience=self._run.patience, summary=summary)
         except FailureError as error:
             self._progress.alarm = True
-            self._meet_trouble(item, f"cannot be undone: {failure(error).message}")
+            what = failure(error)
+            self._meet_trouble(item, f"cannot be undone: {what.message}")
+            await self._leave_alone(what, until=lambda: False)
             await self._endlessly(
                 undo.value,
                 taken,

@@ -74,7 +74,7 @@ class Changing(Carrying):
         self._cancellations += 1
         request = f"{self._run.number}-{self._cancellations}"
         assessment = Assessment(ref=self._progress.ref, request=request, cancellation=cancellation, barrier=barrier)
-        await self._record("assess", assessment, type(None))
+        await self._put_on_record("assess", assessment, type(None))
 
     @workflow.update(description="Let a stored revision of the order be in force; refused past the point of no return.")
     async def revise(self, wish: RevisionWish) -> str:
@@ -120,7 +120,7 @@ class Changing(Carrying):
         self, wish: RevisionWish, code: str, message: str, barrier: StepProgress | None = None
     ) -> NoReturn:
         step = barrier.item.id if barrier else None
-        await self._record("judge", self._judgment(wish, code=code, step=step), type(None))
+        await self._put_on_record("judge", self._judgment(wish, code=code, step=step), type(None))
         where = (barrier.item.subject, barrier.item.id) if barrier else ()
         raise ApplicationError(message, *where, type=code, non_retryable=True)
 
@@ -134,7 +134,7 @@ class Changing(Carrying):
         planned = bool(progress.steps)
         if planned:
             progress.state = State.PENDING
-        await self._record("judge", self._judgment(wish), type(None))
+        await self._put_on_record("judge", self._judgment(wish), type(None))
         accepted.set_result(None)
         self._show()
         await workflow.wait_condition(lambda: progress.is_amendable)

@@ -13,7 +13,7 @@ from domain.order import State
 from domain.plan import StepState
 from domain.progress import Closing, Resolution, Word
 from workflows.progress import StepProgress, Undecided
-from workflows.under_way import UnderWay
+from workflows.under_way import SAID_BEFORE_WRITTEN, UnderWay
 
 _OPENED: type[Opened | None] = cast("Any", Opened | None)
 """What an activity of before the work list answered was nothing."""
@@ -32,11 +32,22 @@ class Deciding(UnderWay):
             message=message,
             refused=refused,
         )
+        if workflow.patched(SAID_BEFORE_WRITTEN):
+            self._start(self._put_on_the_work_list(step, undecided), among=self._sending)
+        else:
+            self._start(self._listed(step, undecided), among=self._waiting)
+
+    async def _put_on_the_work_list(self, step: StepProgress, undecided: Undecided) -> None:
+        """Ask a person; only then is the order held for the answer."""
+        undecided.opened = await self._put_on_record("open_fallout", undecided.fallout, _OPENED)
         self._start(self._wait_for_decision(step, undecided), among=self._waiting)
 
-    async def _wait_for_decision(self, step: StepProgress, undecided: Undecided) -> None:
-        """Put a step on the work list, and do what a person decides about it."""
+    async def _listed(self, step: StepProgress, undecided: Undecided) -> None:
         undecided.opened = await self._record("open_fallout", undecided.fallout, _OPENED)
+        await self._wait_for_decision(step, undecided)
+
+    async def _wait_for_decision(self, step: StepProgress, undecided: Undecided) -> None:
+        """Wait until a person decides about a step, and do so."""
         self._show()
         root = step.item.root
         await workflow.wait_condition(lambda: undecided.resolution is not None or root in self._progress.given_up)
@@ -46,7 +57,7 @@ class Deciding(UnderWay):
             actor="system",
             reason="the order is cancelled" if self._progress.cancelled else "the bundle was given up",
         )
-        await self._record("close_fallout", self._closing(step, undecided, resolution), type(None))
+        await self._put_on_record("close_fallout", self._closing(step, undecided, resolution), type(None))
         self._decide(step, Decision(resolution.decision), refused=undecided.refused, done_at=undecided.actual)
         undecided.settled = True
         del self._progress.undecided[undecided.fallout.id]

@@ -8,7 +8,7 @@ from functools import partial
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import Decomposition, Validation
+    from activities.messages import Decomposition, Transition, Validation
     from domain.order import State
     from domain.plan import PlanItem
     from domain.progress import Cancellation
@@ -85,9 +85,16 @@ class OrderWorkflow(Approving):
         summary = f"validate, decompose {self._run.title}"
         verdict = await self._record("validate", self._progress.ref, Validation, summary=summary)
         if verdict.violations:
-            await self._become(State.REJECTED, reason="; ".join(verdict.violations)[:500])
+            await self._reject("; ".join(verdict.violations)[:500])
         self._decomposition = verdict.decomposition
         return not verdict.violations
+
+    async def _reject(self, reason: str) -> None:
+        """The order breaks rules now; what is known of its accounts may be otherwise when they are asked again."""
+        self._progress.state = State.REJECTED
+        rejected = Transition(ref=self._progress.ref, state=State.REJECTED, reason=reason)
+        await self._put_on_record("transition", rejected, type(None))
+        self._show()
 
     async def _decompose(self) -> None:
         """Find out what has to be done, and begin; a long plan comes in pages."""

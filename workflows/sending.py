@@ -99,11 +99,15 @@ async def surely(activity: str, argument: object, *, result: type[Result], patie
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an operator is told of an attempt that failed for good; ``step`` when the activity named it."""
+    """What an operator is told of an attempt that failed; ``step`` when the activity named it.
+
+    ``pause`` is for how long the neighbour wants not to be asked.
+    """
 
     code: str
     message: str
     step: str | None
+    pause: timedelta | None = None
 
 
 def will_heal(error: FailureError) -> bool:
@@ -117,7 +121,7 @@ def failure(error: FailureError) -> Failure:
     match cause := _origin(error):
         case ApplicationError():
             step = cause.details[0] if cause.details and isinstance(cause.details[0], str) else None
-            return Failure(cause.type or "Error", cause.message, step)
+            return Failure(cause.type or "Error", cause.message, step, cause.next_retry_delay)
         case TimeoutError(cause=ApplicationError() as last):
             return failure(last)
         case _:

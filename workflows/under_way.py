@@ -19,6 +19,9 @@ from workflows.messages import OrderRun
 from workflows.progress import OrderProgress
 from workflows.sending import Result, durably, failure, quickly, surely
 
+SAID_BEFORE_WRITTEN = "said-before-written"
+"""Runs that began before this was so go on as they did."""
+
 
 class UnderWay:
     """An order under way."""
@@ -38,6 +41,17 @@ class UnderWay:
         self._progress.state = state
         await self._record("transition", Transition(ref=self._progress.ref, state=state, reason=reason), type(None))
         self._show()
+
+    async def _put_on_record(self, activity: str, argument: object, result: type[Result]) -> Result:
+        """Have our own records say what a person said, or what went wrong: on record before it is written.
+
+        A worker that dies takes with it what was only said, and what only went wrong: it may go well the next time.
+        """
+        if not workflow.patched(SAID_BEFORE_WRITTEN):
+            return await self._record(activity, argument, result)
+        return await self._endlessly(
+            activity, argument, result=result, summary=self._run.title, type=FalloutType.SYSTEM, step=activity
+        )
 
     async def _record(
         self, activity: str, argument: object, result: type[Result], *, summary: str | None = None

@@ -15,7 +15,7 @@ from domain.progress import Cancellation
 from tests.boundaries import Boundaries, Boundary
 from tests.builders import line, order
 from tests.conftest import Database
-from tests.shop import Shop, hasty, open_shop
+from tests.shop import Shop, durable_activity_names, hasty, open_shop
 from tests.workflows.catalog import INTERNET, WIRELESS, furnish
 from workflows import start
 from workflows.start import Declined
@@ -311,3 +311,12 @@ async def test_what_was_skipped_by_hand_cannot_be_cancelled(shop: Shop) -> None:
     assert refused.value.details == ("1", "provision:1")
     await shop.decide(later, "retry")
     await handle.result()
+
+
+async def test_a_wish_to_cancel_is_on_record_before_it_is_written_down(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    handle = await shop.start(order(INTERNET))
+    await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.cancel(handle.id.removeprefix("order-"))
+    await handle.result()
+    assert "assess" in await durable_activity_names(handle)

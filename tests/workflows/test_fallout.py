@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -10,7 +11,7 @@ from adapters.switches import Mode, Switch
 from domain.progress import Resolution
 from models import views
 from tests.builders import line, order
-from tests.shop import Shop, hasty
+from tests.shop import Shop, durable_activity_names, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import search_attributes
 from workflows.start import Declined
@@ -257,7 +258,7 @@ async def test_an_order_resumes_before_it_ends(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE))
     handle = await shop.start(order(WIRELESS, INTERNET))
     identity = handle.id.removeprefix("order-")
-    await shop.until(lambda: shop.one("SELECT count(*) FROM orderloom.fallouts WHERE state = 'open'") == 2)
+    await shop.until(lambda: shop.state(identity) == "held")
     for fallout in shop.rows("SELECT * FROM orderloom.fallouts"):
         await shop.decide(fallout, "abort")
     await handle.result()
@@ -320,3 +321,48 @@ async def test_an_undo_that_does_not_succeed_calls_a_person_and_goes_on_by_itsel
     shop.billing.switches.clear("void_initiated")
     await handle.result()
     assert (await shop.shown(handle, state="failed")).get(search_attributes.ATTENTION) is False
+
+
+async def test_what_went_wrong_and_what_was_decided_is_on_record_before_it_is_written_down(shop: Shop) -> None:
+    shop.inventory.switches.set("reserve", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    await shop.decide(await shop.fallout(handle.id.removeprefix("order-")), "retry")
+    await handle.result()
+    assert {"open_fallout", "close_fallout"} <= set(await durable_activity_names(handle))
+
+
+async def test_an_order_is_not_held_before_somebody_is_asked(shop: Shop) -> None:
+    shop.inventory.switches.set("reserve", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.until(lambda: shop.state(fallout["order_id"]) == "held")
+    events = shop.rows(
+        "SELECT type FROM orderloom.order_events WHERE order_id = :o ORDER BY seq", o=fallout["order_id"]
+    )
+    assert [x["type"] for x in events][-2:] == ["fallout_opened", "held"]
+    await shop.decide(fallout, "retry")
+    await handle.result()
+
+
+@pytest.mark.req("W3")
+@pytest.mark.parametrize(("system", "operation"), [("inventory", "reserve"), ("provisioning", "activate")])
+async def test_a_neighbour_that_asks_for_a_pause_is_left_alone_for_so_long(
+    shop: Shop, system: str, operation: str
+) -> None:
+    getattr(shop, system).switches.set(operation, Switch(mode=Mode.FAIL_BEFORE, remaining=1, ms=600))
+    await shop.fulfil(order(WIRELESS))
+    journal = f"SELECT outcome, at FROM {system}.journal WHERE operation = :o ORDER BY at LIMIT 2"  # noqa: S608
+    failed, applied = shop.rows(journal, o=operation)
+    assert (failed["outcome"], applied["outcome"]) == ("failed", "applied")
+    assert applied["at"] - failed["at"] >= timedelta(seconds=0.6)
+
+
+async def test_an_undo_leaves_a_neighbour_alone_that_asks_for_a_pause(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    shop.inventory.switches.set("release", Switch(mode=Mode.FAIL_BEFORE, remaining=2, ms=600))
+    handle = await shop.start(order(WIRELESS))
+    await shop.decide(await shop.fallout(handle.id.removeprefix("order-")), "abort")
+    await handle.result()
+    journal = "SELECT at FROM inventory.journal WHERE operation = 'release' ORDER BY at"
+    first, second, third = (x["at"] for x in shop.rows(journal))
+    assert min(second - first, third - second) >= timedelta(seconds=0.6)
