@@ -1,5 +1,6 @@
 """Orders: submit, preview, read."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
 
@@ -114,13 +115,16 @@ def _location(order_id: str) -> str:
     },
 )
 def preview(body: OrderIn, house: TheHouse) -> Response:
-    """The lines with defaults filled, the plan, the billing calls, what is reserved, and every broken rule.
+    """The lines with defaults filled, the plan, the billing calls, what is reserved, every broken rule, and warnings.
 
-    Changes nothing, and sends nothing to anybody.
+    A warning says what may be submitted all the same: what has to be approved (`APPROVAL_…`), what is usually ordered
+    with a product and is not (`DEFAULT_LEFT_OUT`), dates in the past (`START_PAST`, `COMPLETION_PAST`) or without
+    effect (`DATE_NOT_USED`), an external id that the account has used (`EXTERNAL_ID`). Whether stock suffices is known
+    only when it is reserved. Changes nothing, and sends nothing to anybody.
     """
     order = order_of(body)
     known = submissions.known(house.engine, order, None)
-    return answer(preview_body(Decomposed(order, known.catalog), known))
+    return answer(preview_body(Decomposed(order, known.catalog), known, now=datetime.now(UTC)))
 
 
 @router.get(

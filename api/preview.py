@@ -1,9 +1,11 @@
 """What would happen to an order: lines with defaults, plan, billing calls, reservations, violations. No side effect."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from api.errors import violation_body
+from domain.advice import check
 from domain.approval import needed
 from domain.billing import purchased
 from domain.decomposition import Decomposed, decompose
@@ -15,12 +17,13 @@ from domain.validation import validate
 from models.submissions import Known
 
 
-def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
+def preview_body(decomposed: Decomposed, known: Known, *, now: datetime) -> dict[str, Any]:
     """The preview of an order; nothing is planned while rules are broken, but for an order that is only too large."""
     order, catalog = decomposed.order, decomposed.catalog
     violations = validate(order, catalog, known.facts)
     too_long = () if violations else too_many_steps(order, catalog, known.facts)
     plan = Plan(items=()) if violations else decompose(order, catalog, unsynced_accounts=known.facts.unsynced_accounts)
+    advice = check(order, catalog, now=now, earlier=known.earlier.order if known.earlier else None)
     return {
         "account": order.account,
         "catalog_version": catalog.version,
@@ -29,7 +32,7 @@ def preview_body(decomposed: Decomposed, known: Known) -> dict[str, Any]:
         "billing": [call for item in plan.items for call in _calls(decomposed, item)],
         "reservations": [x for item in plan.items for x in _reservations(decomposed, item)],
         "violations": [violation_body(x) for x in violations or too_long],
-        "warnings": [violation_body(x) for x in needed(order, catalog)],
+        "warnings": [violation_body(x) for x in (*needed(order, catalog), *advice)],
     }
 
 

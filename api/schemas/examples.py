@@ -139,7 +139,15 @@ PREVIEW = {
         }
     ],
     "violations": [],
-    "warnings": [],
+    "warnings": [
+        {
+            "code": "DEFAULT_LEFT_OUT",
+            "rule": "B01",
+            "line": "1",
+            "field": "lines",
+            "message": "Its component SMS is usually ordered with it: add a line for it if it is wanted.",
+        }
+    ],
 }
 
 ACCOUNT = {"id": "ACME-BA", "name": "Acme", "class": "billing", "parent": "ACME", "billing_profiles": ["ACME-BP"]}

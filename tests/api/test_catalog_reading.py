@@ -158,7 +158,9 @@ async def test_every_example_order_breaks_no_rule(unchanged: Served, name: str):
     body = json.loads((EXAMPLES / "orders" / f"{name}.json").read_text())
     preview = await unchanged.http.post("/v1/orders/preview", json=body)
     assert preview.status_code == 200, preview.text
-    assert (preview.json()["violations"], preview.json()["warnings"]) == ([], [])
+    assert preview.json()["violations"] == []
+    left_out = {"two-services": ["Its component ACTIVATION-FEE is usually ordered with it"]}.get(name, [])
+    assert [x["message"].partition(":")[0] for x in preview.json()["warnings"]] == left_out
 
 
 @pytest.mark.req("B16", "B35", "B38", "B45", "B47")
