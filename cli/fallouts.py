@@ -102,7 +102,7 @@ def fallouts(  # noqa: PLR0913 - every filter of the API
         elif found:
             now = datetime.now(UTC)
             screen.table(_COLUMNS, (_row(x, now) for x in found))
-        elif state is Shown.UNSETTLED and not any(x is not None for x in (of_type, account, order, product, code)):
+        elif {name for name, x in filters.items() if x is not None} == {"state", "sort"} and state is Shown.UNSETTLED:
             screen.say("Nothing needs a person.")
         else:
             screen.say("There are no such fallouts.")

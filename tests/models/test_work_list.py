@@ -1,14 +1,15 @@
 """What detectors find is on the work list once, goes off it by itself, and is escalated when nobody sees to it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from domain.fallout import ACTIVE_NOT_BILLED, FalloutType, Finding
+from domain.fallout import ACTIVE_NOT_BILLED, FalloutState, FalloutType, Finding
 from models import views
 from models.views import Page, Selection
-from models.work_list import PostgresWorkList
+from models.work_list import PostgresWorkList, Taking
 from tests.models.conftest import Books
 
 LEAK = Finding(
@@ -98,6 +99,19 @@ def test_what_is_found_about_strangers_is_on_the_list_all_the_same(books: Books,
 def test_nothing_found_is_nothing_asked(work_list: PostgresWorkList):
     assert work_list.open([]) == ()
     assert work_list.close([], reason="") == ()
+
+
+@pytest.mark.req("F26")
+def test_a_finding_is_taken_like_any_other_fallout(books: Books, work_list: PostgresWorkList):
+    (leak,) = work_list.open([LEAK])
+    mine = Taking(actor="ann", hands_over=True, owner="ann", state=FalloutState.IN_PROGRESS)
+    assert work_list.take(leak, mine)
+    assert not work_list.take(leak, mine)
+    found = views.fallout(books.engine, leak)
+    assert found is not None
+    assert (found["owner"], found["state"], found["is_open"]) == ("ann", "inProgress", True)
+    assert work_list.close(["service:1"], reason="billed again") == [leak]
+    assert not work_list.take(leak, replace(mine, owner="bob"))
 
 
 def test_an_overdue_fallout_is_escalated_once_and_told_in_its_orders_log(books: Books, work_list: PostgresWorkList):
