@@ -35,7 +35,7 @@ class Shown:
         if progress.unapproved:
             return cls(progress.state, attention=True, error=f"approval: {'; '.join(progress.unapproved)}"[:200])
         step, error = progress.trouble or ("", "")
-        for finding in progress.help_wanted.values():
+        for finding, *_ in progress.help_wanted.values():
             step, error = finding.step or "", f"{finding.code}: {finding.message}"
         for undecided in progress.undecided.values():
             fallout = undecided.fallout
@@ -77,7 +77,7 @@ def details(run: OrderRun, progress: OrderProgress) -> str:
     parts += [_ask(x, progress.allowed(x)) for x in islice(progress.undecided.values(), SHOWN_FALLOUTS)]
     if len(progress.undecided) > SHOWN_FALLOUTS:
         parts.append(f"And {len(progress.undecided) - SHOWN_FALLOUTS} more: `orderloom fallouts --order {run.number}`.")
-    parts += [f"**{x.step} needs somebody**: {x.code}: {x.message}" for x in progress.help_wanted.values()]
+    parts += [f"**{x.step} needs somebody**: {x.code}: {x.message}" for x, *_ in progress.help_wanted.values()]
     if progress.trouble is not None and not progress.undecided:
         step, message = progress.trouble
         parts.append(f"Waiting at `{step}`: {message}. It is tried again by itself.")

@@ -113,7 +113,7 @@ class OrderProgress:
     """The step that is tried again by itself, and what it said last."""
     alarm: bool = False
     """Whether that trouble needs a person, though it is tried again for as long as it takes."""
-    help_wanted: dict[str, Finding] = field(default_factory=dict)
+    help_wanted: dict[str, list[Finding]] = field(default_factory=dict)
     """What did not succeed for long and is tried on, by subject."""
     fallout_count: int = 0
 

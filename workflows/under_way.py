@@ -34,6 +34,7 @@ class UnderWay:
         self._is_to_be_described = False
         self._sending: list[asyncio.Task[None]] = []
         self._waiting: list[asyncio.Task[None]] = []
+        self._reports: dict[str, asyncio.Task[None]] = {}
         self._stirred: asyncio.Future[None] = asyncio.Future()
 
     async def _become(self, state: State, *, reason: str | None) -> None:
@@ -98,16 +99,22 @@ class UnderWay:
 
     @asynccontextmanager
     async def _help(self, finding: Finding) -> AsyncIterator[None]:
-        """Something is on the work list, and shown, for as long as the block takes."""
-        self._progress.help_wanted[finding.subject] = finding
-        self._show()
+        """Something is on the work list, and shown, for as long as a block about the same subject takes."""
         patience, summary = self._run.patience, self._run.title
-        reported = asyncio.create_task(
-            surely("report_trouble", finding, result=type(None), patience=patience, summary=summary)
-        )
+        wanted = self._progress.help_wanted.setdefault(finding.subject, [])
+        wanted.append(finding)
+        if len(wanted) == 1:
+            self._reports[finding.subject] = asyncio.create_task(
+                surely("report_trouble", finding, result=type(None), patience=patience, summary=summary)
+            )
+        self._show()
         yield
+        wanted.remove(finding)
+        if wanted:
+            return
         del self._progress.help_wanted[finding.subject]
         self._show()
+        reported = self._reports.pop(finding.subject)
         await workflow.wait([reported], timeout=patience.attempt_s)
         reported.cancel()  # what kept our records from being written may still keep it from being reported
         with suppress(FailureError):
