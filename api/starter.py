@@ -13,6 +13,7 @@ from temporalio.client import RPCTimeoutOrCancelledError
 
 from api.house import House
 from domain.approval import approvals
+from domain.catalog import Catalog
 from models import catalogs, revisions, submissions
 from models.submissions import Submitted
 from workflows.messages import OrderRun, RevisionWish
@@ -40,7 +41,8 @@ class Starter:
         self._loop = asyncio.get_running_loop()
         self._new: asyncio.Queue[Submitted] = asyncio.Queue()
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._asking_nothing: set[int] = set()
+        self._catalog = (0, Catalog(0))
+        """The version that was needed last: nearly always the one that is needed next."""
 
     def offer(self, submitted: Submitted) -> None:
         """An order that was just stored; may be called from any thread, and returns at once."""
@@ -130,13 +132,12 @@ class Starter:
             )
 
     async def _approvals(self, submitted: Submitted) -> tuple[str, ...]:
-        """What has to be approved first (F31); a catalog that never asks for it is asked once."""
-        version = submitted.catalog_version
-        if version in self._asking_nothing:
-            return ()
-        catalog = await asyncio.to_thread(catalogs.load, self._house.engine, version)
-        if not catalog.asks_approval:
-            self._asking_nothing.add(version)
+        """What has to be approved first (F31)."""
+        version, catalog = self._catalog
+        if version != submitted.catalog_version:
+            version = submitted.catalog_version
+            catalog = await asyncio.to_thread(catalogs.load, self._house.engine, version)
+            self._catalog = version, catalog
         return approvals(submitted.order, catalog)
 
 
