@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from domain.invariant import Finding, Invariant
+    from domain.watch import WatchedOrder
     from settings import Settings
     from workflows.invariants import Limits
 
@@ -149,6 +151,7 @@ async def _runs(
     engine: "Engine", client: "Client", *, task_queue: str, grace_s: float, limits: "Limits | None"
 ) -> "list[Finding]":
     from models.invariants import examination
+    from models.watch import PostgresWatched
     from workflows import invariants
     from workflows.runs import TemporalRuns
 
@@ -159,14 +162,21 @@ async def _runs(
     lost = {x: ended for x in opened - running if (ended := await runs.ended(x))}
     still = await asyncio.to_thread(examination.open_orders, engine, grace_s=grace_s) if lost else frozenset()
     left = [x for x in over if await runs.ended(x) is None]
-    offenders = [f"order {x} is open and has no open run: {ended}" for x, ended in lost.items() if x in still]
-    offenders += [f"order {x} is not open, and its run is" for x in left]
+    watched = await asyncio.to_thread(PostgresWatched(engine).orders, [*lost, *left], settled_before=datetime.now(UTC))
+    offenders = [_without_run(watched[x], ended) for x, ended in lost.items() if x in still]
+    offenders += [f"order {watched[x].number if x in watched else x} is not open, and its run is" for x in left]
     return [
         invariants.finding(
             "I5", "An order is open exactly while its run is", looked_at=len(opened | running), offenders=offenders
         ),
         *await invariants.examine(runs, running, limits=limits or invariants.Limits()),
     ]
+
+
+def _without_run(order: "WatchedOrder", ended: str) -> str:
+    """An order that nobody carries out, and what it leaves behind: reserved, initiated, running."""
+    begun = f"; begun and not finished: {', '.join(order.begun)}" if order.begun else ""
+    return f"order {order.number} is {order.state} and has no open run: {ended}{begun}"
 
 
 def _in_order(findings: "Sequence[Finding]") -> "list[Finding]":

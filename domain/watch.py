@@ -110,7 +110,7 @@ def has_no_run(order: WatchedOrder, ended: str) -> Finding:
         type=FalloutType.SYSTEM,
         code=Code.RUN_GONE,
         message=f"Order {order.number} is {order.state} and has no run: {ended}. {begun} "
-        f'Have it carried out further: see "An order has no run" in docs/operations.md.',
+        f"Decide retry to have it carried out further.",
         order=order.id,
     )
 

@@ -3,8 +3,10 @@
 
 from itertools import chain, combinations
 
+from domain.fallout import FalloutType
 from domain.invariant import Invariant
 from domain.order import FINAL, NEXT, State, roll_up
+from domain.reconciliation import TOO_MANY
 from models.tables import IS_OPEN, OF_A_STEP, quoted
 
 IS_FINAL = f"IN ({quoted(FINAL)})"
@@ -13,6 +15,9 @@ IS_FINAL = f"IN ({quoted(FINAL)})"
 
 _ASKS = f"{OF_A_STEP} AND f.{IS_OPEN}"
 """How a statement asks whether a fallout ``f`` is open for a step of its order."""
+
+
+_AT_WORK = (State.IN_PROGRESS, State.ASSESSING_CANCELLATION, State.PENDING_CANCELLATION)
 
 
 def _roll_ups() -> str:
@@ -65,6 +70,17 @@ _ORDERS = (
               FROM orderloom.orders AS o, rest
              WHERE o.state = 'held'
                AND NOT EXISTS (SELECT FROM orderloom.order_events AS e WHERE e.order_id = o.id AND e.at >= rest.at)
+        """,
+    ),
+    Invariant(
+        id="I1-rest",
+        statement="At rest, an order that has begun and not ended waits for a person",
+        query=f"""
+            SELECT CASE WHEN rest.at = now() AND o.state IN ({quoted(_AT_WORK)})
+                             AND NOT EXISTS (SELECT FROM orderloom.fallouts AS f
+                                              WHERE f.order_id = o.id AND f.{IS_OPEN})
+                        THEN format('order %s is %s, and nobody is asked', o.number, o.state) END AS broken
+              FROM orderloom.orders AS o, rest WHERE o.state NOT {IS_FINAL}
         """,
     ),
     Invariant(
@@ -290,5 +306,23 @@ _EVENTS = (
     ),
 )
 
-OWN = (*_ORDERS, *_PLANS, *_ASSETS, *_EVENTS)
+_DIFFERENCES = (
+    Invariant(
+        id="reconciliation",
+        statement="A difference between network and billing is on the work list, unless a person has accepted it",
+        query=f"""
+            SELECT CASE WHEN f.subject IS NULL THEN format('%s of %s stands, and nobody is asked', d.class, d.service)
+                        WHEN d.subject IS NULL
+                        THEN format('fallout %s is about %s, which does not stand', f.id, f.subject) END AS broken
+              FROM (SELECT class, service, concat_ws(':', class, service, NULLIF(value, '')) AS subject
+                      FROM orderloom.differences, rest
+                     WHERE gone_at IS NULL AND accepted_at IS NULL AND found_at < rest.at) AS d
+              FULL JOIN (SELECT id, subject FROM orderloom.fallouts, rest
+                          WHERE type = '{FalloutType.RECONCILIATION}' AND subject <> '{TOO_MANY}' AND {IS_OPEN}
+                            AND opened_at < rest.at) AS f USING (subject)
+        """,
+    ),
+)
+
+OWN = (*_ORDERS, *_PLANS, *_ASSETS, *_EVENTS, *_DIFFERENCES)
 """In the order they are told."""

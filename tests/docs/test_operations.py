@@ -119,7 +119,8 @@ def terminated(live: Live) -> Given:
     assert run(live, "temporal workflow terminate -w order-$ORDER", given).returncode == 0
     filters = {"type": "System", "code": "RUN_GONE"}
     live.until(lambda: bool(live.http.get("/v1/fallouts", params=filters).json()["items"]), within_s=40)
-    return given
+    (gone,) = live.http.get("/v1/fallouts", params=filters).json()["items"]
+    return given | {"FALLOUT": gone["id"]}
 
 
 def unbilled(live: Live) -> Given:

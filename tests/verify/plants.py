@@ -63,6 +63,18 @@ ORDERS = (
         """INSERT INTO orderloom.audit (actor, action, object, decision)
            SELECT 'ann', 'fallout.resolve', id, 'retry' FROM orderloom.fallouts WHERE order_id = :held""",
     ),
+    plant(
+        "I1-rest",
+        "UPDATE orderloom.orders SET state = 'inProgress' WHERE id = :held",
+        """UPDATE orderloom.fallouts SET state = 'closed', closed_at = now(), decision = 'retry', actor = 'ann',
+                  reason = 'why' WHERE order_id = :held""",
+        "UPDATE orderloom.plan_items SET state = 'pending' WHERE order_id = :held AND state = 'held'",
+        """INSERT INTO orderloom.audit (actor, action, object, decision)
+           SELECT 'ann', 'fallout.resolve', id, 'retry' FROM orderloom.fallouts WHERE order_id = :held""",
+        """UPDATE orderloom.order_events SET type = 'inProgress'
+            WHERE order_id = :held AND type = 'held'""",
+        also=("I24-life",),
+    ),
     plant("I1-step", "UPDATE orderloom.plan_items SET state = 'inProgress' WHERE order_id = :held AND state = 'held'"),
     plant("I1-step", "UPDATE orderloom.fallouts SET step = 'asset:1' WHERE order_id = :held"),
     plant(
@@ -277,4 +289,18 @@ BILLING = (
     ),
 )
 
-ALL = (*ORDERS, *PLANS, *ASSETS, *EVENTS, *INVENTORY, *PROVISIONING, *BILLING)
+DIFFERENCES = (
+    plant(
+        "reconciliation",
+        """INSERT INTO orderloom.differences (class, service, value, account, message, found_at)
+           VALUES ('QTY_MISMATCH', 's', '7, not 5', 'ACME', 'm', now() - interval '1 minute')""",
+    ),
+    plant(
+        "reconciliation",
+        """INSERT INTO orderloom.fallouts (id, subject, type, code, message, priority, due_at, opened_at)
+           VALUES ('F-0', 'QTY_MISMATCH:s', 'Reconciliation', 'QTY_MISMATCH', 'm', 3, now(),
+                   now() - interval '1 minute')""",
+    ),
+)
+
+ALL = (*ORDERS, *PLANS, *ASSETS, *EVENTS, *INVENTORY, *PROVISIONING, *BILLING, *DIFFERENCES)

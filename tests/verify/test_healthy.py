@@ -2,7 +2,7 @@
 
 from tests.verify.conftest import Copy
 
-NOTHING_TO_LOOK_AT = {"I3"}
+NOTHING_TO_LOOK_AT = {"I3", "reconciliation"}
 """Keys are the API's; here is none of it."""
 
 

@@ -40,18 +40,22 @@ async def test_a_transaction_that_somebody_left_open_is_found(copy: Copy) -> Non
         assert await copy.broken(grace_s=30) == set()
 
 
-async def test_an_open_order_whose_run_somebody_terminated_is_found(copy: Copy) -> None:
+async def test_an_open_order_whose_run_somebody_terminated_is_found_and_what_it_leaves_behind(copy: Copy) -> None:
     order_id = _submitted(copy)
     handle = await _run(copy, order_id)
     copy.plant("UPDATE orderloom.orders SET run_started_at = now() WHERE id = :id", id=order_id)
     assert await copy.broken() == set()
 
     await handle.terminate()
-
-    findings = await copy.findings()
-    assert [(x.id, x.offenders) for x in findings if not x.holds] == [
-        ("I5", (f"order {order_id} is open and has no open run: it is terminated",))
-    ]
+    copy.plant(
+        """INSERT INTO orderloom.plan_items (order_id, id, position, function, system, subject, root, lines, depends_on,
+                                             no_return, state)
+           VALUES (:id, 'reserve:1', 0, 'reserve', 'inventory', '1', '1', '{1}', '{}', FALSE, 'inProgress')""",
+        id=order_id,
+    )
+    (found,) = [x for x in await copy.findings() if x.id == "I5"]
+    (offender,) = found.offenders
+    assert "is acknowledged and has no open run: it is terminated; begun and not finished: reserve:1" in offender
 
 
 async def test_a_run_that_goes_on_without_an_order_is_found(copy: Copy) -> None:
