@@ -14,7 +14,7 @@ from api.house import TheHouse
 from api.idempotency import GivenKey
 from api.requests import requested
 from api.schemas import report_examples as examples
-from api.schemas.reports import FulfillmentAnswer, ReconciliationAnswer
+from api.schemas.reports import FulfillmentAnswer, NeighboursAnswer, ReconciliationAnswer
 from api.schemas.runs import RequestedAnswer
 from api.schemas.shape import Id, Instant
 from domain.money import Money
@@ -25,9 +25,8 @@ from models.views import Found
 from workflows.reconciliation import start_reconciliation
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=StrictRoute)
-USUAL_PERIOD = timedelta(days=30)
-FIRST_DAYS = datetime.min.replace(tzinfo=UTC) + USUAL_PERIOD
-"""No usual period begins before there are dates."""
+Since = Annotated[Instant | None, Query(description="Of orders submitted from then on.")]
+Until = Annotated[Instant | None, Query(description="Of orders submitted before then; now by default.")]
 
 
 @router.get(
@@ -86,15 +85,14 @@ async def reconcile(house: TheHouse, idempotency_key: GivenKey) -> Response:
 )
 def fulfillment(
     house: TheHouse,
-    since: Annotated[Instant | None, Query(description="Submitted from then on; 30 days before the end.")] = None,
-    until: Annotated[Instant | None, Query(description="Submitted before then; now by default.")] = None,
+    since: Since = None,
+    until: Until = None,
 ) -> Response:
-    """Time to service by product, durations by step, fallout rate and retries of the orders of a period (F16)."""
-    ends = until or datetime.now(UTC)
-    begins = since or max(ends, FIRST_DAYS) - USUAL_PERIOD
-    if begins > ends:
-        message = "The period ends before it begins."
-        raise broken_rules([Violation(code="PERIOD", rule="F16", field="query.since", message=message)])
+    """Time to service by product, durations by step, fallout rate and retries of the orders of a period (F16).
+
+    Without `since`, of the last 30 days.
+    """
+    begins, ends = _period(since, until, usual=timedelta(days=30))
     found = reports.fulfillment(house.engine, since=begins, until=ends)
     body = {
         "since": begins,
@@ -104,6 +102,39 @@ def fulfillment(
         "steps": [_step_body(x) for x in found.steps],
     }
     return answer(body)
+
+
+@router.get(
+    "/neighbours",
+    summary="Read how the neighbours answer",
+    responses={
+        200: {"model": NeighboursAnswer, **answers.documented("The report.", examples.NEIGHBOURS)},
+        **errors.documented(422),
+    },
+)
+def neighbours(house: TheHouse, since: Since = None, until: Until = None) -> Response:
+    """Whether inventory, network and billing do what is asked: what was done, retried, fell out, and fails now (F41).
+
+    As our own records have it: no neighbour is asked. Without `since`, of the last day.
+    """
+    begins, ends = _period(since, until, usual=timedelta(days=1))
+    found = reports.neighbours(house.engine, since=begins, until=ends)
+    return answer({"since": begins, "until": ends, "items": [_neighbour_body(x) for x in found]})
+
+
+def _period(since: datetime | None, until: datetime | None, *, usual: timedelta) -> tuple[datetime, datetime]:
+    """The period that is asked for; one that is the wrong way round is refused."""
+    ends = until or datetime.now(UTC)
+    begins = since or max(ends, datetime.min.replace(tzinfo=UTC) + usual) - usual
+    if begins > ends:
+        message = "The period ends before it begins."
+        raise broken_rules([Violation(code="PERIOD", rule="F16", field="query.since", message=message)])
+    return begins, ends
+
+
+def _neighbour_body(found: Found) -> dict[str, Any]:
+    asked = found["done"] or found["retries"] or found["fallouts"]
+    return {**found, "state": "fails" if found["failing"] else "answers" if asked else "idle"}
 
 
 def _product_body(found: Found) -> dict[str, Any]:

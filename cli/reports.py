@@ -23,6 +23,7 @@ _LOOK_EVERY_S = 0.1
 _DIFFERENCES = ("class", "account", "product", "service", "leakage", "fallout", "since", "what")
 _PRODUCTS = ("product", "delivered", "p50", "p95", "mean")
 _STEPS = ("step", "planned", "done", "p50", "p95", "mean", "retries", "fallouts", "fallout rate")
+_NEIGHBOURS = ("neighbour", "state", "done", "retries", "fallouts", "failing", "last done", "last error")
 _SCHEDULES = ("schedule", "state", "every", "started", "skipped", "missed", "last", "next", "about")
 
 
@@ -60,6 +61,17 @@ def fulfillment(since: Since = None, until: Until = None, api: ApiUrl = None, *,
         screen.say(f"Submitted from {period}; times are in seconds.")
         screen.table(_PRODUCTS, map(_product, found["products"]))
         screen.table(_STEPS, map(_step, found["steps"]))
+
+
+@report.command()
+def neighbours(since: Since = None, until: Until = None, api: ApiUrl = None, *, as_json: Json = False) -> None:
+    """Show how inventory, network and billing answer, and what they fail at now. Default: the last day."""
+    with asking(api, as_json=as_json) as asked:
+        found = asked.get("/v1/reports/neighbours", since=since, until=until)
+        if as_json:
+            screen.say_json(found)
+        else:
+            screen.table(_NEIGHBOURS, map(_neighbour, found["items"]))
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -132,6 +144,11 @@ def _step(found: Mapping[str, Any]) -> Sequence[object]:
     rate = "" if found["fallout_rate"] is None else f"{found['fallout_rate']:.2%}"
     counts = (found["retries"], found["fallouts"], rate)
     return (found["function"], found["planned"], found["done"], *_spread(found["duration"]), *counts)
+
+
+def _neighbour(found: Mapping[str, Any]) -> Sequence[object]:
+    counts = (found["done"], found["retries"], found["fallouts"], found["failing"])
+    return (found["system"], found["state"], *counts, screen.instant(found["answered_at"]), found["last_error"])
 
 
 def _schedule(found: Mapping[str, Any]) -> Sequence[object]:

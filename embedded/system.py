@@ -16,8 +16,8 @@ from embedded.supervisor import Service, Supervisor
 
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
 _STOP_WORKER_WITHIN_S = 30.0
-# Unless the environment says otherwise, a difference between the network and billing is seen within a minute.
-_PROMPT = {"ORDERLOOM_RECONCILE_EVERY_S": "50", "ORDERLOOM_RECONCILE_GRACE_S": "5"}
+PROMPT = {"ORDERLOOM_RECONCILE_EVERY_S": "50", "ORDERLOOM_RECONCILE_GRACE_S": "5"}
+"""Unless the environment says otherwise: so a difference between the network and billing is seen within a minute."""
 
 
 class PortTaken(RuntimeError):  # noqa: N818 - a sentence for a person, not a class of errors
@@ -125,7 +125,7 @@ async def _parts(plan: Plan, supervisor: Supervisor, *, database: Database, runs
         "ORDERLOOM_API_HOST": "127.0.0.1",
         "ORDERLOOM_API_PORT": str(api_port),
     }
-    environment |= {name: value for name, value in _PROMPT.items() if name not in os.environ}
+    environment |= {name: value for name, value in PROMPT.items() if name not in os.environ}
     owner = {"ORDERLOOM_OWNER_DATABASE_URL": database.owner_url}
     await supervisor.run(Program(name="migrate", argv=(*plan.part, "migrate"), environment={**environment, **owner}))
     worker = Program(

@@ -1,14 +1,16 @@
 """Read-only questions about many orders and services at once: what differs, and how quickly orders are fulfilled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, TextClause, text
 
-from domain.plan import Function, StepState
+from domain.plan import Function, StepState, System
 from models.views import Found, Listed, Ordering, Page, first, listed, reading
 
+NEIGHBOURS = [System.INVENTORY, System.PROVISIONING, System.BILLING]
 ACCOUNTS = 100
 """How many accounts out of balance a report names."""
 STATEMENT_TIMEOUT = "30s"
@@ -99,6 +101,34 @@ _STEPS = text(f"""{_PERIOD},
      GROUP BY s.function ORDER BY min(array_position(CAST(:functions AS text[]), s.function))
 """)  # noqa: S608
 
+# What fails now is looked for among the open orders only; what was done, among those of the period.
+_NEIGHBOURS = text(f"""{_PERIOD},
+    recent AS (
+        SELECT p.system, count(*) FILTER (WHERE p.state = '{StepState.DONE}') AS done,
+               CAST(COALESCE(sum(greatest(p.attempts - 1, 0)), 0) AS int) AS retries,
+               count(f.step) AS fallouts, max(p.finished_at) FILTER (WHERE p.state = '{StepState.DONE}') AS answered_at
+          FROM submitted AS o
+          JOIN orderloom.plan_items AS p ON p.order_id = o.id
+          LEFT JOIN (SELECT DISTINCT order_id, step FROM orderloom.fallouts WHERE step IS NOT NULL) AS f
+               ON f.order_id = p.order_id AND f.step = p.id
+         GROUP BY p.system
+    ),
+    failing AS (
+        SELECT p.system, count(*) AS failing, min(p.started_at) AS failing_since, min(p.last_error) AS last_error
+          FROM orderloom.orders AS o
+          JOIN orderloom.plan_items AS p ON p.order_id = o.id
+         WHERE o.completed_at IS NULL AND p.state IN ('{StepState.PENDING}', '{StepState.IN_PROGRESS}')
+           AND p.last_error IS NOT NULL AND p.attempts > 0
+         GROUP BY p.system
+    )
+    SELECT system, COALESCE(r.done, 0) AS done, COALESCE(r.retries, 0) AS retries, COALESCE(r.fallouts, 0) AS fallouts,
+           COALESCE(f.failing, 0) AS failing, f.failing_since, f.last_error, r.answered_at
+      FROM unnest(CAST(:systems AS text[])) WITH ORDINALITY AS named (system, place)
+      LEFT JOIN recent AS r USING (system)
+      LEFT JOIN failing AS f USING (system)
+     ORDER BY place
+""")  # noqa: S608
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
@@ -139,11 +169,18 @@ class Fulfillment:
 def fulfillment(engine: Engine, *, since: datetime, until: datetime) -> Fulfillment:
     """Time to service, durations, fallouts and retries of the orders submitted in a half-open period (F16)."""
     given = {"since": since, "until": until, "functions": [*Function]}
+    (orders,), products, steps = _rows(engine, (_ORDERS, _PRODUCTS, _STEPS), given)
+    return Fulfillment(orders=orders, products=products, steps=steps)
+
+
+def neighbours(engine: Engine, *, since: datetime, until: datetime) -> Sequence[Found]:
+    """How each neighbour has answered what orders of a half-open period asked of it, and what it fails at now (F41)."""
+    (found,) = _rows(engine, (_NEIGHBOURS,), {"since": since, "until": until, "systems": NEIGHBOURS})
+    return found
+
+
+def _rows(engine: Engine, questions: Iterable[TextClause], given: Mapping[str, Any]) -> list[Sequence[Found]]:
+    """The answers to long questions about one moment."""
     with engine.begin() as connection:
         connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
-
-        def rows(question: TextClause) -> list[Mapping[str, object]]:
-            return [x._asdict() for x in connection.execute(question, given)]
-
-        (orders,) = rows(_ORDERS)
-        return Fulfillment(orders=orders, products=rows(_PRODUCTS), steps=rows(_STEPS))
+        return [[x._asdict() for x in connection.execute(question, given)] for question in questions]

@@ -79,6 +79,11 @@ async def described(client: Client, name: str, *, task_queue: str) -> ScheduleDe
         raise
 
 
+def jitter(every: timedelta) -> timedelta:
+    """How much later than its time a run may begin: not everything begins at the same moment."""
+    return every / 25
+
+
 def _schedule(name: str, every: timedelta, *, task_queue: str) -> Schedule:
     """One run at a time, and none afterwards for those that were missed: the next one sees all there is to see."""
     recurring = RECURRING[name]
@@ -89,6 +94,6 @@ def _schedule(name: str, every: timedelta, *, task_queue: str) -> Schedule:
             task_queue=task_queue,
             static_summary=recurring.summary,
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)], jitter=every / 25),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)], jitter=jitter(every)),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=max(every, SHORTEST_CATCHUP)),
     )

@@ -63,6 +63,32 @@ FULFILLMENT = {
         }
     ],
 }
+_NEIGHBOUR = {
+    "state": "answers",
+    "done": 400,
+    "retries": 12,
+    "fallouts": 1,
+    "failing": 0,
+    "failing_since": None,
+    "last_error": None,
+    "answered_at": "2026-02-28T23:59:59Z",
+}
+NEIGHBOURS = {
+    "since": "2026-02-28T00:00:00Z",
+    "until": "2026-03-01T00:00:00Z",
+    "items": [
+        {"system": "inventory", **_NEIGHBOUR},
+        {
+            "system": "provisioning",
+            **_NEIGHBOUR,
+            "state": "fails",
+            "failing": 3,
+            "failing_since": "2026-02-28T23:50:00Z",
+            "last_error": "activate: HTTP 503",
+        },
+        {"system": "billing", **_NEIGHBOUR},
+    ],
+}
 SCHEDULES = {
     "items": [
         {

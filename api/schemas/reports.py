@@ -132,6 +132,32 @@ class FulfillmentAnswer(Answer):
     steps: list[StepReportAnswer]
 
 
+class NeighbourAnswer(Answer):
+    """How a neighbour has answered the orders submitted in the period, and how it does now.
+
+    `failing`: steps of open orders whose last attempt failed and that are tried again; `last_error` is one of theirs.
+    `answered_at` is when it last did what it was asked. A neighbour that nobody asked is `idle`.
+    """
+
+    system: Literal["inventory", "provisioning", "billing"]
+    state: Literal["answers", "fails", "idle"]
+    done: int
+    retries: int
+    fallouts: int
+    failing: int
+    failing_since: datetime | None
+    last_error: str | None
+    answered_at: datetime | None
+
+
+class NeighboursAnswer(Answer):
+    """How the neighbours answer."""
+
+    since: datetime
+    until: datetime
+    items: list[NeighbourAnswer]
+
+
 class PastRunAnswer(Answer):
     """A run that a schedule started."""
 

@@ -14,6 +14,7 @@ from domain.money import Money
 from tests.api.conftest import Served, open_api
 from tests.builders import bundle, line, order, simple_bundle, subscription
 from tests.conftest import Database
+from tests.shop import hasty
 from workflows import schedules
 
 
@@ -184,6 +185,33 @@ async def test_only_orders_of_the_period_are_in_the_report(api: Served):
     assert refused.status_code == 422
     assert [x["code"] for x in refused.json()["violations"]] == ["PERIOD"]
     assert (await api.http.get("/v1/reports/fulfillment?until=0001-01-01T00:00:00Z")).status_code == 200
+
+
+@pytest.mark.req("F41")
+async def test_the_report_tells_how_each_neighbour_answers_and_what_it_fails_at_now(fresh_api: Served):
+    shop = fresh_api.shop
+    idle = (await fresh_api.read("/v1/reports/neighbours"))["items"]
+    assert [(x["system"], x["state"]) for x in idle] == [
+        ("inventory", "idle"),
+        ("provisioning", "idle"),
+        ("billing", "idle"),
+    ]
+    shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE, remaining=1))
+    await shop.fulfil(order(line("INTERNET")))
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await shop.start(order(line("INTERNET")), patience=hasty(give_up_s=60))
+    sql = "SELECT count(*) FROM orderloom.plan_items WHERE function = 'provision' AND last_error IS NOT NULL"
+    await shop.until(lambda: shop.one(sql) == 1)
+
+    found = {x["system"]: x for x in (await fresh_api.read("/v1/reports/neighbours"))["items"]}
+    assert (found["billing"]["state"], found["billing"]["retries"], found["billing"]["failing"]) == ("answers", 1, 0)
+    network = found["provisioning"]
+    assert (network["state"], network["done"], network["failing"]) == ("fails", 1, 1)
+    assert "fail_before" in network["last_error"]
+    assert network["answered_at"] is not None
+    shop.provisioning.switches.clear()
+    await handle.result()
+    assert {x["state"] for x in (await fresh_api.read("/v1/reports/neighbours"))["items"]} == {"answers", "idle"}
 
 
 async def test_schedules_are_listed_with_their_last_and_next_runs(api: Served):

@@ -396,6 +396,8 @@ def test_what_runs_is_compared_with_what_is_billed_and_reports_are_read(shell: S
     assert " orders submitted, " in printed
     assert [line.split()[0] for line in printed.splitlines() if line.startswith("provision")] == ["provision"]
     assert shell.json("report", "fulfillment", "--until", "2020-01-01T00:00:00Z")["orders"]["submitted"] == 0
+    assert {x["state"] for x in shell.json("report", "neighbours")["items"]} == {"answers"}
+    assert "provisioning  answers" in shell.run("report", "neighbours")[0]
     _, complained = shell.run("report", "fulfillment", "--until", "yesterday", status=1)
     assert "An instant with its offset is expected" in complained
 
@@ -404,7 +406,9 @@ def test_what_differs_is_shown_with_what_it_costs(shell: Shell):
     shell.completed("crm-leaking")
     database = connect(shell.found["database"], pool_size=1)
     with database.begin() as connection:
-        connection.exec_driver_sql("UPDATE orderloom.plan_items SET finished_at = finished_at - interval '1 minute'")
+        connection.exec_driver_sql(
+            "UPDATE orderloom.plan_items SET started_at = '2026-01-01', finished_at = '2026-01-01'"
+        )
         leaks = "SELECT min(asset) FROM billing.service_instances WHERE status = 'active'"
         connection.exec_driver_sql(
             f"UPDATE billing.service_instances SET status = 'suspended' WHERE asset = ({leaks})"  # noqa: S608

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from domain.fallout import DUE
+from embedded.system import PROMPT
 from settings import Neighbours, Provided, Settings
+from workflows import schedules
 
 URL = "postgresql+psycopg2://app:secret@127.0.0.1/orderloom"
 
@@ -60,6 +62,21 @@ def test_how_often_what_recurs_does_is_a_setting_and_so_is_whether_workers_sched
     assert Settings().recurring["reconciliation"] == timedelta(minutes=1)
     environment.setenv("ORDERLOOM_SCHEDULES", "off")
     assert Settings().recurring == {}
+
+
+@pytest.mark.req("F06")
+def test_with_the_embedded_system_a_difference_is_seen_within_a_minute(environment: pytest.MonkeyPatch):
+    for name, value in PROMPT.items():
+        environment.setenv(name, value)
+    every = Settings().recurring["reconciliation"]
+    latest = every + schedules.jitter(every) + timedelta(seconds=Settings().reconcile_grace_s)
+    assert latest <= timedelta(seconds=57)  # which leaves three for the comparison itself
+
+
+def test_a_poisoned_order_is_seen_within_half_a_minute():
+    every = Settings().recurring["watch"]
+    reported_after = timedelta(seconds=10)  # embedded/temporal.py: two attempts of its workflow task
+    assert reported_after + every + schedules.jitter(every) <= timedelta(seconds=27)
 
 
 def test_when_fallouts_are_due_is_a_setting(environment: pytest.MonkeyPatch):
