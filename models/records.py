@@ -115,7 +115,7 @@ _DONE = f"""
     done AS (
         UPDATE orderloom.plan_items AS p
            SET state = 'done', key = d.key, attempts = p.attempts + 1, started_at = COALESCE(p.started_at, now()),
-               finished_at = clock_timestamp(), actual_at = d.at, result = d.result, last_error = NULL
+               finished_at = statement_timestamp(), actual_at = d.at, result = d.result, last_error = NULL
           FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text, key text, at timestamptz, result jsonb)
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = d.step AND p.state NOT IN ('done', 'skipped', 'undone')
            AND {_generation("d.key")} >= {_generation("p.key")}
@@ -152,7 +152,7 @@ _FAILED = changes(f"""
 
 _UNDONE = changes("""
     undone AS (
-        UPDATE orderloom.plan_items SET state = 'undone', finished_at = clock_timestamp()
+        UPDATE orderloom.plan_items SET state = 'undone', finished_at = statement_timestamp()
          WHERE order_id = CAST(:order AS uuid) AND id = :step AND state <> 'undone'
         RETURNING position
     ),

@@ -181,8 +181,9 @@ async def records_in_trouble(shop: Shop) -> Handle:
     with shop.in_the_way(f"{stored.id}:provision:1"):
         handle = await shop.run(stored)
         await shop.fallout(stored.id)
-    await shop.until(lambda: shop.one("SELECT count(*) FROM orderloom.fallouts WHERE step = 'provision:1'") == 1)
-    (fallout,) = shop.rows("SELECT * FROM orderloom.fallouts WHERE step = 'provision:1'")
+    refused = "SELECT * FROM orderloom.fallouts WHERE step = 'provision:1' AND order_id = :o"
+    await shop.until(lambda: len(shop.rows(refused, o=stored.id)) == 1)
+    (fallout,) = shop.rows(refused, o=stored.id)
     await shop.decide(fallout, "retry")
     return handle
 
@@ -271,7 +272,8 @@ async def revised_price(shop: Shop) -> Handle:
 
 async def revised_number(shop: Shop) -> Handle:
     """Another number: reserved and initiated in the place of the first."""
-    return await _revised(shop, changed(order(WIRELESS), "1", service_id="+1-555-0107"))
+    free = shop.one("SELECT max(value) FROM inventory.numbers WHERE state = 'available'")
+    return await _revised(shop, changed(order(WIRELESS), "1", service_id=free))
 
 
 async def revised_smaller(shop: Shop) -> Handle:

@@ -120,3 +120,13 @@ async def test_a_plan_stays_what_it_was_when_the_worker_that_stored_it_died(shop
 
     assert activities.decompose(ref) == first
     assert [x.id for x in first.items] == list(shop.steps(ref.order))
+
+
+async def test_steps_that_are_carried_out_together_are_done_at_one_moment(shop: Shop) -> None:
+    done = await shop.fulfil(order(WIRELESS))
+    ends = shop.rows(
+        """SELECT count(DISTINCT finished_at) AS moments FROM orderloom.plan_items
+            WHERE order_id = :o AND function IN ('provision', 'fulfill_billing', 'commit')""",
+        o=done,
+    )
+    assert ends == [{"moments": 1}]
