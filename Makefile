@@ -17,8 +17,8 @@ help: ## Show this
 
 install: $(STAMP) ## Make .venv with everything that is pinned in requirements.lock
 
-demo: $(STAMP) ## Run the main job on a fresh system: publish, order, fulfill, look
-	@$(BIN)/orderloom demo
+demo: $(STAMP) ## Run the main job on a fresh system: publish, order, fulfill, look; ARGS=--stay keeps it up
+	@$(BIN)/orderloom demo $(ARGS)
 
 test: $(STAMP) ## Run the everyday tests
 	@$(BIN)/pytest -n auto --dist loadfile --ignore tests/faults $(ARGS)

@@ -1,6 +1,7 @@
 """Orders: submit, preview, read."""
 
 from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Annotated
 from uuid import uuid4
 
@@ -45,8 +46,8 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
     """Store an order and start its run (W7).
 
     Answered as soon as the order is stored: from then on it is never lost. An order that breaks rules is answered with
-    all violations and stored nowhere. The same order under the same `external_id` or `Idempotency-Key` is answered as
-    before; another one under the same is refused.
+    all violations and stored nowhere. The same request under the same `Idempotency-Key` gets the same answer again; the
+    same order under the same `external_id`, as it now stands. Another one under either is refused.
     """
     key = key_for(ROUTE, idempotency_key, body)
     order = order_of(body)
@@ -55,12 +56,26 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
         submitted = _stored(house, order, key)
     if isinstance(submitted, Clash):
         raise Problem(409, "In progress", "The same order is being submitted right now.")
-    known_before, stored = submitted
-    if not known_before:
-        request.app.state.starter.offer(stored)
+    manner, stored = submitted
     bind_contextvars(order=stored.id)
+    location = f"/v1/orders/{stored.id}"
+    if manner is _Manner.KNOWN:
+        return _as_it_stands(house, stored.id, status=202, Location=location)
+    if manner is _Manner.NEW:
+        request.app.state.starter.offer(stored)
     catalog = catalogs.load(house.engine, stored.catalog_version)
-    return answer(acknowledged_body(stored, catalog, house), 202, Location=_location(stored.id))
+    return answer(acknowledged_body(stored, catalog, house), 202, Location=location)
+
+
+class _Manner(Enum):
+    """How an order that is submitted is met with."""
+
+    NEW = auto()
+    """It is stored now."""
+    REPEATED = auto()
+    """The same request was answered before."""
+    KNOWN = auto()
+    """The account has the order, from another request."""
 
 
 def order_of(body: OrderIn) -> Order:
@@ -71,11 +86,11 @@ def order_of(body: OrderIn) -> Order:
     return order
 
 
-def _stored(house: House, order: Order, key: Key | None) -> tuple[bool, Submitted] | Clash:
-    """The order as stored, and whether it had been stored before."""
+def _stored(house: House, order: Order, key: Key | None) -> tuple[_Manner, Submitted] | Clash:
+    """The order as it was stored, now or before."""
     known = submissions.known(house.engine, order, key)
     if earlier := _earlier(house, order, key, known):
-        return True, earlier
+        return earlier
     asked = (order, known.catalog, known.facts)
     if violations := validate(*asked) or too_many_steps(*asked):
         submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
@@ -87,23 +102,20 @@ def _stored(house: House, order: Order, key: Key | None) -> tuple[bool, Submitte
         order_id=order_id,
         catalog_version=known.catalog.version,
         key=key,
-        location=_location(order_id),
+        location=f"/v1/orders/{order_id}",
     )
-    return stored if isinstance(stored, Clash) else (False, stored)
+    return stored if isinstance(stored, Clash) else (_Manner.NEW, stored)
 
 
-def _earlier(house: House, order: Order, key: Key | None, known: Known) -> Submitted | None:
+def _earlier(house: House, order: Order, key: Key | None, known: Known) -> tuple[_Manner, Submitted] | None:
     """The order that an earlier request has stored under the key or the external id."""
     if key and known.remembered:
         replay(key, known.remembered)
-        return submissions.submitted(house.engine, known.remembered.location.rpartition("/")[2])
+        order_id = known.remembered.location.rpartition("/")[2]
+        return _Manner.REPEATED, submissions.submitted(house.engine, order_id)
     if known.earlier and known.earlier.order != order:
         raise Problem(422, "External id reused", "The account has another order with this external id.")
-    return known.earlier
-
-
-def _location(order_id: str) -> str:
-    return f"/v1/orders/{order_id}"
+    return (_Manner.KNOWN, known.earlier) if known.earlier else None
 
 
 @router.post(
@@ -164,14 +176,21 @@ def order(
     if_none_match: Annotated[str | None, Header(max_length=300)] = None,
 ) -> Response:
     """The order with its lines and its run, as a view: the run is not woken."""
+    return _as_it_stands(house, order_id, unless=if_none_match)
+
+
+def _as_it_stands(
+    house: House, order_id: str, *, unless: str | None = None, status: int = 200, **headers: str
+) -> Response:
+    """The order as it now stands; without a body where the client has it, as its ``ETag`` says."""
     found = views.order(house.engine, order_id)
     if found is None:
         raise not_found("order")
     etag = f'W/"{found["latest_revision"]}.{found["last_seq"]}"'
-    if if_none_match == etag:
+    if unless == etag:
         return Response(status_code=304, headers={"ETag": etag})
     catalog = catalogs.load(house.engine, found["catalog_version"])
-    return answer(order_body(found, catalog, house), ETag=etag)
+    return answer(order_body(found, catalog, house), status, ETag=etag, **headers)
 
 
 @router.get(

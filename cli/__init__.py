@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import accounts, approvals, catalog, demo, fallouts, house, orders, parts, reports, supplies, verify
+from cli import accounts, approvals, catalog, client, demo, fallouts, house, orders, parts, reports, supplies, verify
 
 app = typer.Typer(
     name="orderloom",
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a local may be a password
 )
 for group in (house, demo, supplies, verify, catalog, orders, approvals, fallouts, reports, accounts, parts):
+    client.name_systems_alike(group.commands)
     app.add_typer(group.commands)
 
 

@@ -1,8 +1,11 @@
 """The API, as the commands ask it."""
 
 import contextlib
+import functools
+import inspect
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from cli import screen, whereabouts
+from cli.whereabouts import DataFolder
 
 if TYPE_CHECKING:
     import httpx
@@ -21,7 +25,7 @@ ApiUrl = Annotated[
         "--api",
         envvar="ORDERLOOM_API",
         metavar="URL",
-        help="The API. Default: the system that runs on your data folder, else http://127.0.0.1:8000.",
+        help="The API. Default: the system on --data, else on your data folder, else http://127.0.0.1:8000.",
         show_default=False,
     ),
 ]
@@ -29,6 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one document a l
 DocumentFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A YAML or JSON file.")]
 
 PANEL = "The API from a shell"
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 _USUAL_API = "http://127.0.0.1:8000"
 _MAX_PAGE = 200
 _PATIENCE_S = 60.0
@@ -54,12 +59,45 @@ class Event:
     body: Mapping[str, Any]
 
 
+def name_systems_alike(commands: typer.Typer) -> None:
+    """Let every command that takes `--api` take `--data` as well, as those do that start a system or look into it."""
+    for command in commands.registered_commands:
+        if command.callback and "api" in inspect.signature(command.callback).parameters:
+            command.callback = _with_folder(command.callback)
+    for group in commands.registered_groups:
+        if group.typer_instance:
+            name_systems_alike(group.typer_instance)
+
+
+def _with_folder(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def told(*, data: Path | None, **given: Any) -> None:  # noqa: ANN401 - the command's own parameters
+        forget = _folder.set(data)
+        try:
+            command(**given)
+        finally:
+            _folder.reset(forget)
+
+    data = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=DataFolder)
+    own = inspect.signature(command)
+    vars(told)["__signature__"] = own.replace(parameters=[*own.parameters.values(), data])
+    told.__annotations__ = {**command.__annotations__, "data": DataFolder}
+    return told
+
+
 @contextlib.contextmanager
 def asking(url: str | None, *, as_json: bool) -> Iterator["Api"]:
-    """Give the API to ask. When it says no, or nothing, say so and exit with status 1."""
+    """Give the API to ask: of the system on the folder that is named, else at `url`, else on your own folder.
+
+    When it says no, or nothing, say so and exit with status 1.
+    """
     import httpx
 
-    found = url or whereabouts.running_api() or _USUAL_API
+    folder = _folder.get()
+    found = whereabouts.running_api(folder) if folder else url or whereabouts.running_api() or _USUAL_API
+    if found is None:
+        screen.complain(f"No system runs on {folder}. Start one with: orderloom up --data {folder}")
+        raise typer.Exit(1)
     try:
         with connected(found) as api:
             yield api

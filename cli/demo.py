@@ -66,11 +66,10 @@ async def _run(data: Path, *, stay: bool, as_json: bool) -> bool:
 
     async def work(found: "System") -> None:
         with connected(found.api) as api:
-            await _in_time(asyncio.to_thread(story.tell, found, api))
+            await _in_time(asyncio.to_thread(story.tell, found, api, stay=stay))
         if as_json:
             print(json.dumps(story.result), file=printed, flush=True)
         if stay:
-            screen.say(f"It stays up until Ctrl-C. In another shell: export ORDERLOOM_API={found.api}")
             await house.forever()
 
     with contextlib.redirect_stdout(sys.stderr if as_json else printed):
@@ -95,7 +94,7 @@ class Story:
     result: dict[str, Any] = field(default_factory=dict)
     _began_s: float = field(default_factory=time.monotonic)
 
-    def tell(self, found: "System", api: Api) -> None:
+    def tell(self, found: "System", api: Api, *, stay: bool) -> None:
         """Run the whole main job; `Unexpected` when something does not come out as it should."""
         from sql.connections import connect
 
@@ -109,7 +108,7 @@ class Story:
             self._reconciliation(engine, products={x["id"]: x["product"] for x in assets})
         finally:
             engine.dispose()
-        self._where_to_click(found, orders[-1])
+        self._where_to_click(found, orders[-1], stay=stay)
         self.result |= {"orders": [_summary(x) for x in orders], "seconds": self._elapsed_s(), "api": found.api}
 
     def _prepare(self, api: Api, engine: "Engine") -> None:
@@ -177,11 +176,15 @@ class Story:
             raise Unexpected(f"what runs is in no service profile: {', '.join(sorted(unknown))}")
         screen.say(f"{len(compared.running)} services run, and the same ones are billed.", style="green")
 
-    def _where_to_click(self, found: "System", refused: watching.Document) -> None:
-        self.chapter("Where to click while a system is up (orderloom demo --stay, or orderloom up)")
+    def _where_to_click(self, found: "System", refused: watching.Document, *, stay: bool) -> None:
+        if not stay:
+            self.chapter("To click through it yourself: make demo ARGS=--stay (or: orderloom demo --stay)")
+            return
+        self.chapter("It stays up until Ctrl-C. Where to click")
         screen.say(f"  every order's run   {found.temporal_ui}")
         screen.say(f"  the refused one     {refused['run']['temporal_ui']}")
         screen.say(f"  the API, to try     {found.api}/docs")
+        screen.say(f"In another shell: export ORDERLOOM_API={found.api}")
 
     def chapter(self, sentence: str) -> None:
         """Say what happens now, with the seconds since the beginning."""

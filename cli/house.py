@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.whereabouts import default_data_folder, noted
+from cli.whereabouts import DataFolder, default_data_folder, noted
 
 if TYPE_CHECKING:
     from embedded.system import Plan, System
 
 commands = typer.Typer()
 
-DataFolder = Annotated[Path | None, typer.Option("--data", help="Where data lives. Default: a folder of yours.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The API's port; 0: every port is any free one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 

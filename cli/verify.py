@@ -5,14 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import screen
+from cli import screen, whereabouts
 from cli.client import Json
-from cli.house import DataFolder
+from cli.whereabouts import DataFolder
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -44,7 +43,7 @@ def report(data: DataFolder = None, grace_s: Grace = GRACE_S, *, as_json: Json =
     from embedded.process import NotReady
 
     try:
-        findings = asyncio.run(_verify(_settings(data), grace_s))
+        findings = asyncio.run(_verify(whereabouts.settings(data), grace_s))
     except (NotReady, OperationalError) as problem:
         screen.complain(str(problem).splitlines()[0])
         raise typer.Exit(2) from None
@@ -54,22 +53,6 @@ def report(data: DataFolder = None, grace_s: Grace = GRACE_S, *, as_json: Json =
     else:
         _show(findings)
     raise typer.Exit(0 if holds else 1)
-
-
-def _settings(data: Path | None) -> "Settings":
-    """The system on the folder that is named, else what the environment names, else the system on the usual folder."""
-    from pydantic import ValidationError
-
-    from cli import whereabouts
-    from settings import Provided, Settings
-
-    try:
-        given = None if data else Provided().database_url
-        found = None if given else whereabouts.running_system(data)
-        return Settings(database_url=found["database"], temporal_address=found["temporal"]) if found else Settings()
-    except ValidationError:
-        screen.complain("No system runs on the data folder (--data), and ORDERLOOM_DATABASE_URL names none.")
-        raise typer.Exit(2) from None
 
 
 async def _verify(settings: "Settings", grace_s: float) -> "list[Finding]":

@@ -16,6 +16,9 @@ Document = Mapping[str, Any]
 FINAL = frozenset({"rejected", "cancelled", "completed", "failed", "partial"})
 _LOST_AFTER_S = 20.0
 _AGAIN_AFTER_S = 0.5
+_WAITING = frozenset({"pending", "fallout_opened"})
+"""The events after which an order may wait for something."""
+_LEAVE = "This is watched until it goes on; Ctrl-C leaves the order as it is."
 _MARK = {"pending": "·", "inProgress": "▸", "held": "✗", "done": "✓", "skipped": "-", "undone": "↶"}
 
 
@@ -68,7 +71,7 @@ def _alive(api: Api, order_id: str, events: Iterable[Sequence[Event]]) -> Docume
 
     with Live(console=screen.console(), auto_refresh=False) as live:
         for _ in events:
-            live.update(_drawn(api, order_id), refresh=True)
+            live.update(_drawn(api, order_id, watched=True), refresh=True)
         live.update(_drawn(api, order_id), refresh=True)
     return _order(api, order_id)
 
@@ -80,9 +83,10 @@ def _line_by_line(api: Api, order_id: str, events: Iterable[Sequence[Event]]) ->
             at = datetime.fromisoformat(event.at)
             begun = begun or at
             screen.say(f"{(at - begun).total_seconds():8.3f} s  {event.type:<16}  {_particulars(event)}".rstrip())
-        if any(event.type == "fallout_opened" for event in batch):
-            for fallout in _open_fallouts(api, order_id):
-                screen.say(wanted(fallout))
+        if any(event.type in _WAITING for event in batch):
+            waits = waits_for(api, _order(api, order_id))
+            for sentence in (*waits, *([_LEAVE] if waits else [])):
+                screen.say(sentence)
     order = _order(api, order_id)
     screen.say(f"Order {order['number']}: {order['state']}.")
     return order
@@ -116,34 +120,56 @@ def draw(api: Api, order_id: str) -> Document:
     return _order(api, order_id)
 
 
+def waits_for(api: Api, order: Document) -> list[str]:
+    """Say what an order waits for, and what a person does about it; nothing while it goes on by itself."""
+    if order["state"] in FINAL:
+        return []
+    if order["state"] == "pending":
+        return [_pending(order)]
+    return [wanted(x) for x in _open_fallouts(api, order["id"])] if order["rollup"] == "attention" else []
+
+
+def _pending(order: Document) -> str:
+    reason, start = str(order["reason"] or ""), screen.instant(order["requested_start"])
+    if reason.startswith("approval"):
+        return f"It waits for {reason}. Decide: orderloom approve|reject {order['number']} --reason …"
+    if reason == "requested start":
+        return f"It starts by itself at {start}, as requested."
+    return f"It waits: {reason}." if reason else "It waits."
+
+
 def wanted(fallout: Document) -> str:
     """Say what a fallout is about and what may be decided."""
     error = fallout["error"]
     return (
-        f"{fallout['step']} needs a person: {error['code']}, {error['message'].rstrip('.')}. "
+        f"{fallout['step'] or fallout['type']} needs a person: {error['code']}, {error['message'].rstrip('.')}. "
         f"Decide: orderloom resolve {fallout['id']} {'|'.join(fallout['decisions'])} --reason …"
     )
 
 
-def _drawn(api: Api, order_id: str) -> "Tree":
+def _drawn(api: Api, order_id: str, *, watched: bool = False) -> "Tree":
     from rich.tree import Tree
 
     order = _order(api, order_id)
     steps = api.get(f"/v1/orders/{order_id}/plan")["steps"]
     drawn = Tree(_title(f"Order {order['number']} of {order['account']}", order["state"]))
+    waits = waits_for(api, order)
+    for sentence in (*waits, *([_LEAVE] if waits and watched else [])):  # first: the end may be beyond the screen's
+        drawn.add(screen.words(sentence, style="bold red"))
+    by_subject: dict[str, list[Document]] = {}
+    for step in steps:
+        by_subject.setdefault(step["subject"], []).append(step)
     branches: dict[str, Tree] = {}
     for line in order["lines"]:
         quantity = f" x{line['quantity']}" if line["quantity"] != 1 else ""
         title = _title(f"{line['id']} {line['product']}{quantity}", line["state"])
         branches[line["id"]] = branches.get(line["parent"], drawn).add(title)
-        for step in (x for x in steps if x["subject"] == line["id"]):
+        for step in by_subject.pop(line["id"], ()):
             branches[line["id"]].add(_step(step))
-    for step in (x for x in steps if x["subject"] not in branches):  # an account's, for instance
+    for step in (x for found in by_subject.values() for x in found):  # an account's, for instance
         drawn.add(_step(step))
-    if order["reason"]:
+    if order["reason"] and order["state"] != "pending":
         drawn.add(screen.words(order["reason"], style="bold"))
-    for fallout in _open_fallouts(api, order_id) if order["rollup"] == "attention" else ():
-        drawn.add(screen.words(wanted(fallout), style="bold red"))
     return drawn
 
 

@@ -7,11 +7,20 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
+
+import typer
+
+from cli import screen
 
 if TYPE_CHECKING:
     from embedded.system import System
+    from settings import Settings
+
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The system's data folder. Default: a folder of yours.")
+]
 
 _NOTE = "running.json"
 
@@ -54,3 +63,25 @@ def running_system(data: Path | None = None) -> dict[str, str] | None:
         return found if listens(urlsplit(found["api"]).port or 80) else None
     except (OSError, ValueError, KeyError):
         return None
+
+
+def settings(data: Path | None) -> "Settings":
+    """Say how to reach the system on the folder that is named, else what the environment names, else on the usual one.
+
+    Complains, and exits with status 2, when there is none.
+    """
+    from pydantic import ValidationError
+
+    from settings import Provided, Settings
+
+    try:
+        given = None if data else Provided().database_url
+        found = None if given else running_system(data)
+        if found:
+            return Settings(database_url=found["database"], temporal_address=found["temporal"])
+        if data is None:
+            return Settings()
+        screen.complain(f"No system runs on {data}. Start one with: orderloom up --data {data}")
+    except ValidationError:
+        screen.complain("No system runs on your data folder; name another with --data, or with ORDERLOOM_DATABASE_URL.")
+    raise typer.Exit(2)

@@ -169,7 +169,8 @@ class Catalog:
     """A published catalog version: immutable, and pinned by every order made from it.
 
     ``known`` is the kind of every product that this version or an earlier one has held; a service's kind stays in it
-    whatever becomes of the product, because it may never turn into the other (B66).
+    whatever becomes of the product, because it may never turn into the other (B66). Before any is published, version 0
+    holds nothing.
     """
 
     version: int

@@ -75,6 +75,9 @@ def validate(order: Order, catalog: Catalog, facts: Facts) -> tuple[Violation, .
     places, found = _places(order, catalog)
     if order.account not in facts.accounts:
         found.append(_violation("ACCT_UNKNOWN", "B23", "There is no such account.", field="account"))
+    if not catalog.version:
+        message = "No catalog has been published yet: publish one first (PUT /v1/catalog)."
+        found.append(_violation("CATALOG_VERSION", "B01", message))
     for place in places:
         for rule in _RULES:
             found.extend(rule(place, reading))
@@ -90,13 +93,17 @@ class _Reading:
 
 @dataclass(slots=True)
 class _Place:
-    """A line where it stands: under ``above``, within the outermost service bundle ``scope``, which may be itself."""
+    """A line where it stands: under ``above``, within the outermost service bundle ``scope``, which may be itself.
+
+    ``is_lost`` under a product that the catalog does not have: nobody can tell what it stands in.
+    """
 
     line: OrderLine
     product: Product | None
     kind: Kind | None
     above: "_Place | None"
     scope: "OrderLine | None"
+    is_lost: bool = False
     below: "list[_Place]" = field(default_factory=list)
 
 
@@ -118,14 +125,17 @@ def _places(order: Order, catalog: Catalog) -> tuple[list[_Place], list[Violatio
         kind = kinds.get(line.product)
         scope = above.scope if above else None
         scope = line if scope is None and kind in _SERVICES else scope
-        places[line.id] = place = _Place(line, catalog.get(line.product), kind, above, scope)
+        is_lost = above is not None and (above.is_lost or above.product is None)
+        places[line.id] = place = _Place(line, catalog.get(line.product), kind, above, scope, is_lost)
         if above:
             above.below.append(place)
     return list(places.values()), found
 
 
-def _product_can_be_ordered(place: _Place, _: _Reading) -> Iterator[Violation]:
+def _product_can_be_ordered(place: _Place, reading: _Reading) -> Iterator[Violation]:
     """The pinned catalog version has the product, and a new one is neither a draft nor retired."""
+    if not reading.catalog.version:
+        return  # said once, of the order
     if place.product is None:
         yield _violation("CATALOG_VERSION", "B01", "The catalog has no such product.", place.line, "product")
     elif place.line.action is Action.ADD and place.product.lifecycle is not Lifecycle.ACTIVE:
@@ -230,12 +240,13 @@ def _components_are_as_many_as_allowed(place: _Place, _: _Reading) -> Iterator[V
     """Each component has its number of lines under each parent line; a service bundle has at least one (B01).
 
     The events of a simple service bundle come with it, ordered or not (B37); an existing parent has components already.
+    Whether one is missing is not asked beside a line whose product is unknown: it may be the one that was meant.
     """
     is_new = place.line.action is Action.ADD
     if place.product is None or not (is_new or place.below):
         return
     lines = Counter(x.line.product for x in place.below)
-    needs_all = is_new and place.kind is not Kind.SIMPLE_SERVICE_BUNDLE
+    needs_all = is_new and place.kind is not Kind.SIMPLE_SERVICE_BUNDLE and all(x.product for x in place.below)
     found = []
     for component in place.product.components:
         count = lines[component.product]
@@ -251,7 +262,7 @@ def _components_are_as_many_as_allowed(place: _Place, _: _Reading) -> Iterator[V
 
 def _service_holds_what_is_billed(place: _Place, _: _Reading) -> Iterator[Violation]:
     """What is billed for a service stands under a service; only what is billed to the account stands alone (Q22)."""
-    if place.product is None or place.scope is not None or place.kind is Kind.NON_BILLING:
+    if place.product is None or place.scope is not None or place.is_lost or place.kind is Kind.NON_BILLING:
         return
     if place.product.billing_service_type != ACCOUNT_LEVEL:
         message = "The product is billed for a service, and the line stands under no service bundle."

@@ -12,6 +12,7 @@ _SUMMARY = {
     "revision": 0,
     "state": "acknowledged",
     "reason": None,
+    "requested_start": "2026-03-01T00:00:00Z",
     "rollup": "inProgress",
     "submitted_at": "2026-03-01T00:00:00Z",
     "completed_at": None,

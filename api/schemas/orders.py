@@ -187,6 +187,7 @@ class OrderSummary(Answer):
     revision: int
     state: State
     reason: str | None
+    requested_start: datetime | None
     rollup: Literal["completed", "attention", "inProgress"]
     submitted_at: datetime
     completed_at: datetime | None

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.timeout(90)
@@ -22,10 +23,14 @@ def started(*words: str, folder: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_the_demo_fulfills_every_example_and_what_runs_is_billed(tmp_path: Path):
-    demo = started("--json", folder=tmp_path / "temporary")
-    printed, told = demo.communicate(timeout=80)
-    assert demo.returncode == 0, told
+def test_the_demo_fulfills_every_example_and_stays_up_when_asked_to(tmp_path: Path):
+    demo = started("--json", "--stay", folder=tmp_path / "temporary")
+    assert demo.stdout is not None
+    printed = demo.stdout.readline()
+    links = [httpx.get(f"{json.loads(printed)['api']}/docs").status_code] if printed else []
+    demo.send_signal(signal.SIGINT)
+    _, told = demo.communicate(timeout=80)
+    assert (demo.returncode, links) == (0, [200]), told
     result = json.loads(printed)
     assert len(result["orders"]) >= 3
     assert {order["state"] for order in result["orders"]} == {"completed"}
@@ -33,6 +38,7 @@ def test_the_demo_fulfills_every_example_and_what_runs_is_billed(tmp_path: Path)
     assert reconciliation["active"] == reconciliation["billed"] >= 3
     assert reconciliation["active_not_billed"] == reconciliation["billed_not_active"] == []
     assert "A person decides: orderloom resolve" in told
+    assert "It stays up until Ctrl-C. Where to click" in told
     assert 0 < result["seconds"] < 60
     assert list((tmp_path / "temporary").iterdir()) == []
 

@@ -134,6 +134,22 @@ def test_a_quantity_is_positive(line_id: str, quantity: int):
     assert broken(changed(WIRELESS_ORDER, line_id, quantity=quantity)) == [("QTY", line_id, "quantity")]
 
 
+@pytest.mark.req("B01")
+def test_of_an_unknown_product_only_that_is_said_and_not_what_follows_from_it():
+    assert broken(changed(WIRELESS_ORDER, "1", product="WIRELES")) == [("CATALOG_VERSION", "1", "product")]
+    assert broken(changed(WIRELESS_ORDER, "1.1", product="PLANN")) == [("CATALOG_VERSION", "1.1", "product")]
+    family = catalog(*WIRELESS, unbilled("FAMILY", some("WIRELESS", at_least=1)))
+    misspelt = changed(order(line("FAMILY", line("WIRELESS", line("PLAN")))), "1.1", product="WIRELES")
+    assert broken(misspelt, products=family) == [("CATALOG_VERSION", "1.1", "product")]
+
+
+@pytest.mark.req("B01")
+def test_before_any_catalog_is_published_that_is_said_once():
+    (violation,) = validate(WIRELESS_ORDER, Catalog(0), facts())
+    assert (violation.code, violation.line) == ("CATALOG_VERSION", None)
+    assert violation.message.startswith("No catalog has been published yet")
+
+
 @pytest.mark.req("B02", "B47")
 def test_a_service_bundle_is_ordered_one_by_one_and_a_simple_one_in_any_quantity():
     assert broken(wireless(quantity=2)) == [("SB_QTY", "1", "quantity")]
