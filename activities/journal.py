@@ -46,6 +46,10 @@ class Journal(Protocol):
         """Write down that a step is taken back; twice is once."""
         ...
 
+    def next_on(self, in_flight: InFlight, root: str, *, now: datetime) -> str | None:
+        """The order that waits for the assets of a bundle and comes next."""
+        ...
+
     def results(self, order: str, steps: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         """The answers written down for steps that are done, by step id."""
         ...

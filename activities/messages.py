@@ -1,6 +1,7 @@
 """What workflows and activities say to each other. Fields are only ever added, with defaults: orders live for years."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.approval import Approval
@@ -52,6 +53,8 @@ class Outcome:
     message: str | None = None
     again_in_s: float | None = None
     order_state: State | None = None
+    wakes: str | None = None
+    """The order that waited for the assets of a bundle that is at its end, and whose turn it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +67,16 @@ class LineTitle:
 
 @dataclass(frozen=True, kw_only=True)
 class Decomposition:
-    """The plan without the lines of its items, and the first lines by title; ``more``: the plan goes on after these."""
+    """The plan without the lines of its items, and the first lines by title; ``more``: the plan goes on after these.
+
+    ``due`` are the bundles whose time has not come, and when it comes.
+    """
 
     items: tuple[PlanItem, ...]
     lines: tuple[LineTitle, ...] = ()
     in_a_row: bool = False
     more: bool = False
+    due: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -168,9 +175,10 @@ class RootEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A root bundle at its end, and the order's state when that was the last of it."""
+    """A root bundle at its end, the order's state when that was the last of it, and whose turn it is then."""
 
     order_state: State | None = None
+    wakes: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,21 +19,28 @@ from activities.messages import (
     PlanRest,
     Revising,
     RootEnd,
+    Taken,
     Transition,
     Validation,
 )
 from domain.approval import Approval
+from domain.asset import Busy, Tree
 from domain.billing import Account, Billed
+from domain.change import due
+from domain.facts import Facts
 from domain.fallout import DUE, DueTimes, FalloutType, priority
 from domain.in_flight import Correction, InFlight
-from domain.installation import Completed, Installation, closing_steps, installed
+from domain.installation import Completed, Installation, changes, closing_steps, installed
 from domain.inventory import Reservation
+from domain.neighbour import Refused
 from domain.order import Action, Order, State
-from domain.plan import Function, Plan, PlanItem, System
+from domain.plan import Function, Plan, PlanItem, System, Undo
 from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
+from domain.provisioning import Working
 from domain.revision import Comparison, compare
-from domain.validation import Facts, validate
+from domain.validation import validate
+from domain.violation import Violation
 
 SHOWN_LINES = 40
 """How many lines an operator is shown in the run's details."""
@@ -43,6 +50,9 @@ SHOWN_VIOLATIONS = 50
 
 PAGE = 250
 """How many steps of a plan a run is told at once: below 256 KB whatever the ids of the lines (W1)."""
+
+BUSY_S = 3_600.0
+"""How long a bundle waits for its assets, in seconds, before it asks again without having been told that it can."""
 
 _RESERVATION = TypeAdapter(Reservation)
 _BILLED = TypeAdapter(Billed)
@@ -65,6 +75,18 @@ class Records(Journal, Protocol):
 
     def facts(self, in_flight: InFlight) -> Facts:
         """What is known of the accounts, profiles and assets the order mentions."""
+        ...
+
+    def tree(self, in_flight: InFlight, root: str) -> Tree:
+        """The assets that a bundle is about, with all of their trees, as they stand."""
+        ...
+
+    def claim(self, in_flight: InFlight, root: str) -> Busy | tuple[Violation, ...]:
+        """Let a bundle, and nobody else, change its assets; who comes first, or what it breaks, if it may not."""
+        ...
+
+    def unclaim(self, order: str, root: str) -> None:
+        """Let others change what a bundle has claimed; harmless when it has claimed nothing."""
         ...
 
     def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> bool:
@@ -162,28 +184,65 @@ class RecordActivities:
         context = [x.id for x in order.lines if x.action is Action.NONE]
         if not self.records.planned(in_flight.id, plan.items, context=context):
             plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        return _page(plan, order, after=0)
+        return self._page(plan, in_flight, after=0)
 
     @activity.defn
     def plan_rest(self, rest: PlanRest) -> Decomposition:
         """The page of the stored plan that comes after its first steps."""
         in_flight = self.records.load(rest.ref)
         plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        return _page(plan, in_flight.order, after=rest.after)
+        return self._page(plan, in_flight, after=rest.after)
+
+    def _page(self, plan: Plan, in_flight: InFlight, *, after: int) -> Decomposition:
+        """A page of the plan, the first one with the titles of the first lines and what is not due yet."""
+        items = tuple(replace(item, lines=()) for item in plan.items[after : after + PAGE])
+        rest = Decomposition(items=items, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)
+        if after:
+            return rest
+        titles = tuple(LineTitle(id=x.id, product=x.product) for x in in_flight.order.lines[:SHOWN_LINES])
+        return replace(rest, lines=titles, due=self._later(plan, in_flight.order))
+
+    def _later(self, plan: Plan, order: Order) -> Mapping[str, datetime]:
+        """The bundles that change assets and are not due yet."""
+        now = self.clock()
+        roots = (x.root for x in plan.items if x.function is Function.CLAIM)
+        found = {root: due(order, root, arrived=now) for root in roots}
+        return {root: at for root, at in found.items() if at > now}
 
     @property
     def sends(self) -> Mapping[Function, Send]:
         """How we carry out what is done on our own records."""
-        return {Function.ASSET: self._install}
+        return {Function.ASSET: self._install, Function.CLAIM: self._claim}
+
+    def _claim(self, sending: Sending) -> Done | Working | Refused:
+        """Let nobody else change the assets of a bundle (I20), which has to be lawful still, now that it is time."""
+        item = sending.item
+        match self.records.claim(sending.in_flight, item.root):
+            case Busy(number=number):
+                return Working(key=sending.key, again_in_s=BUSY_S, why=f"asset_busy: order {number}")
+            case ():
+                return Done(step=item.id, key=sending.key, at=self.clock())
+            case broken:
+                return Refused(code=broken[0].code, message="; ".join(f"{x.line}: {x.message}" for x in broken))
+
+    @activity.defn(name=Undo.UNCLAIM.value)
+    def unclaim(self, taken: Taken) -> None:
+        """Let others change the assets that a bundle has claimed."""
+        item = self.records.load(taken.ref).item(taken.step.id)
+        self.records.unclaim(taken.ref.order, item.root)
+        self.records.undone(taken.ref.order, step=item.id)
 
     def _install(self, sending: Sending) -> Done:
-        """Find the installed assets of a bundle; they are written down with its last steps (A02, A11, F05)."""
+        """Find what becomes of the assets of a bundle; it is written down with its last steps (A02, A11, C21, F05)."""
         in_flight, item, at = sending.in_flight, sending.item, self.clock()
         completed = _completed(sending.earlier, closing_steps(in_flight, item.root))
+        tree = self.records.tree(in_flight, item.root)
         installation = Installation(
             root=item.root,
-            assets=installed(in_flight, item, completed, at=at),
+            assets=installed(in_flight, item, completed, at=at, tree=tree),
             delivered=self._dates(in_flight, item, completed),
+            changed=changes(in_flight, item, completed, at=at, tree=tree),
+            claimed=f"{Function.CLAIM}:{item.root}" in in_flight.items,
         )
         return Done(step=item.id, key=sending.key, at=at, installation=installation)
 
@@ -253,9 +312,9 @@ class RecordActivities:
             order_priority=self.records.load(fallout.ref).order.priority,
         )
         lines = self._propagated(fallout.ref, fallout.lines, State.HELD)
-        due = self.due[urgency]
-        self.records.open_fallout(fallout, priority=urgency, due=due, lines=lines)
-        return Opened(priority=urgency, due_at=self.clock() + due)
+        within = self.due[urgency]
+        self.records.open_fallout(fallout, priority=urgency, due=within, lines=lines)
+        return Opened(priority=urgency, due_at=self.clock() + within)
 
     @activity.defn
     def close_fallout(self, closing: Closing) -> None:
@@ -268,7 +327,9 @@ class RecordActivities:
     @activity.defn
     def end_root(self, end: RootEnd) -> Ended:
         """Give a root bundle up, after what was done for it is undone."""
-        return Ended(order_state=self.records.end_root(end.ref.order, end.root, end.state))
+        state = self.records.end_root(end.ref.order, end.root, end.state)
+        in_flight = self.records.load(end.ref)
+        return Ended(order_state=state, wakes=self.records.next_on(in_flight, end.root, now=self.clock()))
 
     def _propagated(self, ref: OrderRef, lines: Sequence[str], state: State) -> Mapping[str, State]:
         """The lines that take a state when some do: a bundle's reaches all below it, never the other way (B27, B28)."""
@@ -296,10 +357,3 @@ def _completed(earlier: Answers, steps: Iterable[PlanItem]) -> Completed:
         else:
             delivered |= dict.fromkeys(item.lines, datetime.fromisoformat(answer["at"]))
     return Completed(reservation=reservation, delivered=delivered, billed=billed)
-
-
-def _page(plan: Plan, order: Order, *, after: int) -> Decomposition:
-    """A page of the plan, the first one with the titles of the first lines."""
-    titles = () if after else tuple(LineTitle(id=x.id, product=x.product) for x in order.lines[:SHOWN_LINES])
-    items = tuple(replace(item, lines=()) for item in plan.items[after : after + PAGE])
-    return Decomposition(items=items, lines=titles, in_a_row=plan.in_a_row, more=len(plan.items) > after + PAGE)

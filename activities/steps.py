@@ -1,7 +1,7 @@
 """Carrying out the steps of a plan: a batch at a time, one step after the other, each by whoever it is for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -67,7 +67,15 @@ class StepActivities:
         finally:
             done = [x for x in answers.values() if isinstance(x, Done)]
             state = self.journal.done(in_flight, done) if done else None
-        return tuple(outcome(step, answer, state) for step, answer in answers.items())
+        outcomes = tuple(outcome(step, answer, state) for step, answer in answers.items())
+        return tuple(replace(x, wakes=self._next(in_flight, done, x.step)) for x in outcomes)
+
+    def _next(self, in_flight: InFlight, done: Sequence[Done], step: str) -> str | None:
+        """Whose turn it is when a bundle that has changed assets is at its end."""
+        ended = next((x.installation for x in done if x.step == step and x.installation), None)
+        if ended is None or not ended.claimed:
+            return None
+        return self.journal.next_on(in_flight, ended.root, now=self.clock())
 
     def _former(self, item: PlanItem, replaced: Replaced | None) -> Former | None:
         """What a step did for an earlier revision, where it is to be replaced."""
@@ -89,7 +97,7 @@ def outcome(step: str, answer: Done | Working | Refused, order_state: State | No
         case Done():
             return Outcome(step=step, at=answer.at, order_state=order_state if answer.installation else None)
         case Working():
-            return Outcome(step=step, again_in_s=answer.again_in_s)
+            return Outcome(step=step, again_in_s=answer.again_in_s, message=answer.why)
         case Refused():
             return Outcome(step=step, code=answer.code[:100], message=answer.message[:1_000])
         case _:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from api.house import House
 from domain.catalog import Catalog
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.in_flight import Correction, corrected
 from domain.order import FINAL, Order, OrderLine, State, asset_id, derived_rollup
 from domain.plan import SETTLED, Function

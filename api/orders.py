@@ -19,10 +19,13 @@ from api.preview import preview_body
 from api.schemas import examples
 from api.schemas.orders import OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
 from api.schemas.shape import Id, Text, Uuid
-from domain.decomposition import Decomposed
+from domain.change import completed, is_same
+from domain.change_rules import not_offered
+from domain.decomposed import Decomposed
 from domain.order import Order, State
 from domain.size import too_many_lines, too_many_steps
 from domain.validation import validate
+from domain.violation import Violation
 from models import catalogs, submissions, views
 from models.submissions import Clash, Key, Known, Submitted
 
@@ -88,23 +91,29 @@ def order_of(body: OrderIn) -> Order:
 
 def _stored(house: House, order: Order, key: Key | None) -> tuple[_Manner, Submitted] | Clash:
     """The order as it was stored, now or before."""
-    known = submissions.known(house.engine, order, key)
-    if earlier := _earlier(house, order, key, known):
-        return earlier
+    with submissions.deciding(house.engine, order) as connection:
+        known = submissions.known(connection, order, key)
+        if earlier := _earlier(house, order, key, known):
+            return earlier
+        whole = completed(order, known.catalog, known.facts)
+        if not (violations := _broken(whole, known)):
+            order_id = str(uuid4())
+            stored = submissions.submit(
+                connection,
+                whole,
+                order_id=order_id,
+                catalog_version=known.catalog.version,
+                key=key,
+                location=f"/v1/orders/{order_id}",
+            )
+            return stored if isinstance(stored, Clash) else (_Manner.NEW, stored)
+    submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
+    raise broken_rules(violations)
+
+
+def _broken(order: Order, known: Known) -> tuple[Violation, ...]:
     asked = (order, known.catalog, known.facts)
-    if violations := validate(*asked) or too_many_steps(*asked):
-        submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
-        raise broken_rules(violations)
-    order_id = str(uuid4())
-    stored = submissions.submit(
-        house.engine,
-        order,
-        order_id=order_id,
-        catalog_version=known.catalog.version,
-        key=key,
-        location=f"/v1/orders/{order_id}",
-    )
-    return stored if isinstance(stored, Clash) else (_Manner.NEW, stored)
+    return validate(*asked) or not_offered(order) or too_many_lines(order) or too_many_steps(*asked)
 
 
 def _earlier(house: House, order: Order, key: Key | None, known: Known) -> tuple[_Manner, Submitted] | None:
@@ -113,7 +122,7 @@ def _earlier(house: House, order: Order, key: Key | None, known: Known) -> tuple
         replay(key, known.remembered)
         order_id = known.remembered.location.rpartition("/")[2]
         return _Manner.REPEATED, submissions.submitted(house.engine, order_id)
-    if known.earlier and known.earlier.order != order:
+    if known.earlier and not is_same(known.earlier.order, order):
         raise Problem(422, "External id reused", "The account has another order with this external id.")
     return (_Manner.KNOWN, known.earlier) if known.earlier else None
 
@@ -135,8 +144,11 @@ def preview(body: OrderIn, house: TheHouse) -> Response:
     only when it is reserved. Changes nothing, and sends nothing to anybody.
     """
     order = order_of(body)
-    known = submissions.known(house.engine, order, None)
-    return answer(preview_body(Decomposed(order, known.catalog), known, now=datetime.now(UTC)))
+    with submissions.deciding(house.engine, order) as connection:
+        known = submissions.known(connection, order, None)
+    whole = completed(order, known.catalog, known.facts)
+    decomposed = Decomposed(whole, known.catalog, known.facts.catalogs)
+    return answer(preview_body(decomposed, known, sent=order, now=datetime.now(UTC)))
 
 
 @router.get(

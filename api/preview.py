@@ -8,22 +8,26 @@ from api.errors import violation_body
 from domain.advice import check
 from domain.approval import needed
 from domain.billing import purchased
-from domain.decomposition import Decomposed, decompose
+from domain.decomposed import Decomposed
+from domain.decomposition import decompose
 from domain.inventory import demands
-from domain.order import OrderLine
+from domain.order import Order, OrderLine
 from domain.plan import Function, Plan, PlanItem
 from domain.size import too_many_steps
 from domain.validation import validate
 from models.submissions import Known
 
 
-def preview_body(decomposed: Decomposed, known: Known, *, now: datetime) -> dict[str, Any]:
-    """The preview of an order; nothing is planned while rules are broken, but for an order that is only too large."""
+def preview_body(decomposed: Decomposed, known: Known, *, sent: Order, now: datetime) -> dict[str, Any]:
+    """The preview of an order, in full and as ``sent``; nothing is planned while rules are broken.
+
+    An order that is only too large is planned all the same.
+    """
     order, catalog = decomposed.order, decomposed.catalog
     violations = validate(order, catalog, known.facts)
     too_long = () if violations else too_many_steps(order, catalog, known.facts)
-    plan = Plan(items=()) if violations else decompose(order, catalog, unsynced_accounts=known.facts.unsynced_accounts)
-    advice = check(order, catalog, now=now, earlier=known.earlier.order if known.earlier else None)
+    plan = Plan(items=()) if violations else _plan(decomposed, known)
+    advice = check(order, catalog, now=now, sent=sent, earlier=known.earlier.order if known.earlier else None)
     return {
         "account": order.account,
         "catalog_version": catalog.version,
@@ -34,6 +38,15 @@ def preview_body(decomposed: Decomposed, known: Known, *, now: datetime) -> dict
         "violations": [violation_body(x) for x in violations or too_long],
         "warnings": [violation_body(x) for x in (*needed(order, catalog), *advice)],
     }
+
+
+def _plan(decomposed: Decomposed, known: Known) -> Plan:
+    return decompose(
+        decomposed.order,
+        decomposed.catalog,
+        versions=decomposed.versions,
+        unsynced_accounts=known.facts.unsynced_accounts,
+    )
 
 
 def step_body(item: PlanItem) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from api.schemas.revisions import RevisionAnswer, RevisionList
 from api.schemas.shape import Sentence, Text, Uuid
 from api.telling import Unheard, past_no_return, tell
 from domain.approval import needed
+from domain.change import completed
 from domain.order import Order
 from domain.revision import RevisionState, matched
 from domain.validation import validate
@@ -141,9 +142,17 @@ def _checked(house: House, new: New, base: Base) -> Order:
 
     What somebody would have to approve first cannot come in by a revision (F31).
     """
-    found = matched(new.order_id, base.order, new.order, gone=base.gone, corrections=base.corrections)
-    facts = submissions.known(house.engine, found.order, None).facts
     catalog = catalogs.load(house.engine, base.catalog_version)
+    with submissions.deciding(house.engine, new.order) as connection:
+        facts = submissions.known_later(connection, new.order, new.order_id)
+    found = matched(
+        new.order_id,
+        base.order,
+        new.order,
+        complete=lambda order: completed(order, catalog, facts),
+        gone=base.gone,
+        corrections=base.corrections,
+    )
     approved = needed(base.order, catalog)
     unapproved = (x for x in needed(found.order, catalog) if x not in approved)
     if violations := (*found.violations, *validate(found.order, catalog, facts), *unapproved):

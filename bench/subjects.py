@@ -12,8 +12,7 @@ from bench import orders
 from bench.bare_six import NAME
 from bench.connection import Answer, Connection
 from domain.order import State
-from workflows.messages import OrderEnd
-from workflows.start import workflow_id
+from workflows.messages import OrderEnd, workflow_id
 
 LOOK_FIRST_S = 0.002
 GIVE_UP_S = 60.0

@@ -5,13 +5,20 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from domain.catalog import Catalog, Kind
+from domain.change import is_same
 from domain.order import Action, Order, OrderLine
 from domain.violation import Violation
 
 
-def check(order: Order, catalog: Catalog, *, now: datetime, earlier: Order | None = None) -> Iterator[Violation]:
-    """Every warning: of the order, then line by line. ``earlier`` is the account's order with the same external id."""
-    yield from _identity(order, earlier)
+def check(
+    order: Order, catalog: Catalog, *, now: datetime, sent: Order | None = None, earlier: Order | None = None
+) -> Iterator[Violation]:
+    """Every warning: of the order, then line by line.
+
+    ``sent`` is the order as it came, ``earlier`` the account's order with the same external id.
+    """
+    if earlier is not None:
+        yield from _identity(is_same=is_same(earlier, sent or order))
     yield from _dates(order, now)
     lines = Counter((x.parent, x.product) for x in order.lines)
     for line in order.lines:
@@ -19,12 +26,12 @@ def check(order: Order, catalog: Catalog, *, now: datetime, earlier: Order | Non
         yield from _dates_of(line)
 
 
-def _identity(order: Order, earlier: Order | None) -> Iterator[Violation]:
+def _identity(*, is_same: bool) -> Iterator[Violation]:
     """An external id is one order's (W7)."""
-    if earlier == order:
+    if is_same:
         message = "The account has this order already: submitted again, it is answered with that one."
         yield _warning("EXTERNAL_ID", "W7", message, "external_id")
-    elif earlier is not None:
+    else:
         message = "The account has another order with this external id: submitted, this one is refused."
         yield _warning("EXTERNAL_ID", "W7", message, "external_id")
 
@@ -55,11 +62,10 @@ def _defaults(line: OrderLine, catalog: Catalog, lines: Counter[tuple[str | None
 
 
 def _dates_of(line: OrderLine) -> Iterator[Violation]:
-    """Lines have no time of their own: an order begins as a whole, and a service runs from its activation (5.3)."""
-    for field in ("service_start", "service_end"):
-        if getattr(line, field) is not None and line.action is Action.ADD:
-            message = "It is kept and shown, and nothing is started or ended by it: see the order's requested_start."
-            yield _warning("DATE_NOT_USED", "C15", message, field, line)
+    """New lines do not begin by themselves: an order begins as a whole, a service runs from its activation (5.3)."""
+    if line.service_start is not None and line.action is Action.ADD:
+        message = "It is kept and shown, and nothing is started by it: see the order's requested_start."
+        yield _warning("DATE_NOT_USED", "C15", message, "service_start", line)
 
 
 def _warning(code: str, rule: str, message: str, field: str, line: OrderLine | None = None) -> Violation:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from domain.catalog import ACCOUNT_LEVEL, BillingPhase, BillingType
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.in_flight import InFlight
 from domain.money import Money
 from domain.order import OrderLine, asset_id

@@ -3,145 +3,89 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
-from domain.catalog import ACCOUNT_LEVEL, BillingPhase, BillingType, Catalog, DeliveryKind, Kind, Product
+from domain.catalog import BillingPhase, Catalog, DeliveryKind
+from domain.change_plan import Changes
+from domain.decomposed import Decomposed
 from domain.order import Action, Order, OrderLine
-from domain.plan import Function, Plan, PlanItem
+from domain.plan import ON_THE_NETWORK, Function, Plan, PlanItem
 
 
-@dataclass(frozen=True)
-class Decomposed:
-    """An order read with the catalog it pins: who belongs to which service, and who is billed how."""
-
-    order: Order
-    catalog: Catalog
-
-    def product(self, line: OrderLine) -> Product:
-        """The line's product."""
-        return self.catalog[line.product]
-
-    def service_of(self, line: OrderLine) -> OrderLine | None:
-        """The service bundle or simple service bundle a line belongs to: itself or its nearest ancestor (B06, B10)."""
-        return self._services[line.id]
-
-    @cached_property
-    def _services(self) -> Mapping[str, OrderLine | None]:
-        found: dict[str, OrderLine | None] = {}
-        for line in self.order.lines:
-            above = found[line.parent] if line.parent is not None else None
-            found[line.id] = line if self.product(line).is_service else above
-        return found
-
-    def added_service_of(self, line: OrderLine) -> OrderLine | None:
-        """The service a line comes into being with; ``None`` when it stands alone or joins a service that exists."""
-        service = self.service_of(line)
-        return service if service and service.action is Action.ADD else None
-
-    def own_lines(self, service: OrderLine) -> tuple[OrderLine, ...]:
-        """The lines that come into being with a service, itself first; a nested service's lines are not among them."""
-        return self._own_lines.get(service.id, ())
-
-    @cached_property
-    def _own_lines(self) -> Mapping[str, tuple[OrderLine, ...]]:
-        found: dict[str, list[OrderLine]] = {}
-        for line in self.order.lines:
-            if line.action is Action.ADD and (service := self.added_service_of(line)):
-                found.setdefault(service.id, []).append(line)
-        return {service: tuple(lines) for service, lines in found.items()}
-
-    @cached_property
-    def services(self) -> tuple[OrderLine, ...]:
-        """The lines that own a billing service instance: one each, whatever their quantity (B02, B47)."""
-        return tuple(x for x in self.order.lines if x.action is Action.ADD and self.product(x).is_service)
-
-    def phase(self, line: OrderLine) -> BillingPhase:
-        """How a billed line is billed: as its service's product says; on its own always in one call (5.3)."""
-        service = self.added_service_of(line)
-        if service is None or self.billed_alone(line):
-            return BillingPhase.SINGLE
-        return self.product(service).billing_phase
-
-    def is_billed(self, line: OrderLine) -> bool:
-        """Whether billing ever hears of the line: non-billing products and Events never reach it (B14, B37)."""
-        return line.action is Action.ADD and self.product(line).kind not in (Kind.NON_BILLING, Kind.EVENT)
-
-    def billed_alone(self, line: OrderLine) -> bool:
-        """Whether the line is a billing line of its own.
-
-        So are physical goods (F25), what is billed to the account (B19), and what joins a service that exists already.
-        """
-        product = self.product(line)
-        return (
-            self.is_billed(line)
-            and not product.is_service
-            and (
-                product.delivery_kind is DeliveryKind.PHYSICAL
-                or product.billing_service_type == ACCOUNT_LEVEL
-                or self.added_service_of(line) is None
-            )
-        )
-
-    def billed_with(self, service: OrderLine) -> tuple[OrderLine, ...]:
-        """The lines that one service's billing calls carry: itself and its own components, parents first (5.3)."""
-        return tuple(x for x in self.own_lines(service) if self.is_billed(x) and not self.billed_alone(x))
-
-    def initiated_with(self, service: OrderLine) -> tuple[OrderLine, ...]:
-        """The lines of a two-phase service that exist in billing before activation; Items are charged at the end."""
-        return tuple(x for x in self.billed_with(service) if self.product(x).billing_type is not BillingType.ITEM)
-
-
-def decompose(order: Order, catalog: Catalog, *, unsynced_accounts: frozenset[str] = frozenset()) -> Plan:
+def decompose(
+    order: Order,
+    catalog: Catalog,
+    *,
+    versions: Mapping[int, Catalog] = MappingProxyType({}),
+    unsynced_accounts: frozenset[str] = frozenset(),
+) -> Plan:
     """The plan of an order: deterministic, and without side effects; each item stands after those it depends on.
 
-    ``unsynced_accounts`` are the billing accounts that billing has not been told of yet (F34).
+    ``unsynced_accounts`` are the billing accounts that billing has not been told of yet (F34), ``versions`` the
+    catalogs of the assets that the order changes.
     """
-    decomposed = Decomposed(order, catalog)
+    decomposed = Decomposed(order, catalog, versions)
     synced = {item.subject: item for item in _synchronizations(decomposed, unsynced_accounts)}
     items = list(synced.values())
-    for root in order.roots:
-        lines = tuple(x for x in (root, *order.descendants(root)) if x.action is Action.ADD)
-        items.extend(_Bundle(decomposed, root, lines, synced).items())
+    for root, lines in order.bundles.items():
+        items.extend(_Bundle(decomposed, order.by_id[root], lines, synced).items())
     return Plan(items=tuple(items), in_a_row=True)
 
 
 def _synchronizations(decomposed: Decomposed, unsynced_accounts: frozenset[str]) -> Iterator[PlanItem]:
     """Billing is told of an account before its first call."""
     lines = decomposed.order.lines
-    billed = {x.billing_account for x in lines if decomposed.is_billed(x) and x.billing_account}
+    billed = {x.billing_account for x in lines if _is_told_of(decomposed, x) and x.billing_account}
     for account in sorted(billed & unsynced_accounts):
         of_account = tuple(x for x in lines if x.billing_account == account)
         yield _item(Function.SYNC_CUSTOMER, account, of_account[0].root, of_account)
 
 
+def _is_told_of(decomposed: Decomposed, line: OrderLine) -> bool:
+    """Whether billing hears of the line's account: with something new, or for what is billed to it from now on."""
+    return decomposed.is_billed(line) or "billing_account" in (line.changes or ())
+
+
 @dataclass(frozen=True)
 class _Bundle:
-    """One root and the lines added with it; ``synced`` are the account synchronizations of the order."""
+    """One root and all that is carried out with it; ``synced`` are the account synchronizations of the order."""
 
     decomposed: Decomposed
     root: OrderLine
-    lines: tuple[OrderLine, ...]
+    whole: tuple[OrderLine, ...]
     synced: Mapping[str, PlanItem]
 
+    @cached_property
+    def lines(self) -> tuple[OrderLine, ...]:
+        """The lines of new products."""
+        return tuple(x for x in self.whole if x.action is Action.ADD and not x.is_charge)
+
     def items(self) -> Iterator[PlanItem]:
-        """The steps of the bundle (2.7)."""
-        synced = self._synced()
-        reserve = self._reserve()
-        initiate = self._initiate(after=(*reserve, *synced))
-        deliver = self._deliver(after=initiate or reserve)
-        provision = self._provision(after=initiate or reserve)
-        bills = self._bills(deliver, provision, after=initiate or (*reserve, *synced))
-        commit = self._commit(reserve, after=(*deliver, *provision))
-        asset = self._asset(after=(*(commit or (*deliver, *provision)), *bills))
-        yield from (*reserve, *initiate, *deliver, *provision, *bills, *commit, *asset)
+        """The steps of the bundle (2.7): what is new first, then what changes."""
+        changes = Changes(self.decomposed, self.root.id, self.whole)
+        claim, synced = changes.claim(), self._synced()
+        reserve = self._reserve(after=claim)
+        held = reserve or claim
+        initiate = self._initiate(after=(*held, *synced))
+        deliver = self._deliver(after=initiate or held)
+        provision = self._provision(after=initiate or held)
+        bills = self._bills(deliver, provision, after=initiate or (*held, *synced))
+        new = (*(initiate or held), *deliver, *provision, *bills)
+        changed = changes.items(after=(*new, *synced)) if changes.asked else ()
+        network = tuple(x for x in changed if x.function in ON_THE_NETWORK)
+        commit = self._commit(reserve, after=(*deliver, *provision, *network))
+        asset = self._asset(after=(*(commit or (*deliver, *provision)), *bills, *changed))
+        yield from (*claim, *reserve, *initiate, *deliver, *provision, *bills, *changed, *commit, *asset)
 
     def _synced(self) -> tuple[PlanItem, ...]:
-        accounts = {x.billing_account for x in self.lines if self.decomposed.is_billed(x)}
+        accounts = {x.billing_account for x in self.whole if _is_told_of(self.decomposed, x)}
         return tuple(item for account, item in self.synced.items() if account in accounts)
 
-    def _reserve(self) -> tuple[PlanItem, ...]:
-        """Stock and numbers of the whole bundle, all or none."""
-        demanding = [x for x in self.lines if self.decomposed.product(x).pool or self.decomposed.product(x).sku]
-        return self._one(Function.RESERVE, demanding)
+    def _reserve(self, *, after: tuple[PlanItem, ...]) -> tuple[PlanItem, ...]:
+        """Stock and numbers of the whole bundle, all or none; what is installed may get another number."""
+        new = [x for x in self.lines if self.decomposed.product(x).pool or self.decomposed.product(x).sku]
+        renumbered = [x for x in self.whole if "service_id" in (x.changes or ()) and x.action is Action.UPDATE]
+        return self._one(Function.RESERVE, [*new, *(x for x in renumbered if self.decomposed.product(x).pool)], after)
 
     def _initiate(self, *, after: tuple[PlanItem, ...]) -> tuple[PlanItem, ...]:
         """Billing's first phase for all services of the bundle that have two: the guard of what follows (5.3)."""
@@ -194,8 +138,8 @@ class _Bundle:
         return self._one(Function.COMMIT, demanding, (*reserve, *after))
 
     def _asset(self, *, after: tuple[PlanItem, ...]) -> tuple[PlanItem, ...]:
-        """All lines added with the bundle become assets together, or have done their part (A02, A03)."""
-        return self._one(Function.ASSET, self.lines, after)
+        """All lines of the bundle become or change assets together, or have done their part (A02, A03, C21)."""
+        return self._one(Function.ASSET, [x for x in self.whole if x.action is not Action.NONE], after)
 
     def _one(
         self, function: Function, lines: Iterable[OrderLine], after: tuple[PlanItem, ...] = ()

@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any, cast
 
 from domain.catalog import Catalog
-from domain.decomposition import Decomposed, decompose
+from domain.decomposed import Decomposed
+from domain.decomposition import decompose
 from domain.order import Order, OrderLine, Scalar, asset_id
 from domain.plan import Function, Plan, PlanItem
 

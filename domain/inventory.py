@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.order import OrderLine
 from domain.plan import PlanItem
 

@@ -64,11 +64,15 @@ NEXT: Mapping[State, frozenset[State]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class OrderLine:
-    """One line, flattened: ``parent`` and ``root`` are line ids; blank accounts are filled by :func:`with_defaults`."""
+    """One line, flattened: ``parent`` and ``root`` are line ids; blank accounts are filled by :func:`with_defaults`.
+
+    ``root`` is the top line of the bundle it is carried out with: that of its own tree, or what it is related to. What
+    lines about assets leave blank is filled from the asset (:func:`domain.change.completed`).
+    """
 
     id: str
     root: str
-    product: str
+    product: str = ""
     parent: str | None = None
     action: Action = Action.ADD
     quantity: int = 1
@@ -86,6 +90,23 @@ class OrderLine:
     due_date: date | None = None
     service_start: date | None = None
     service_end: date | None = None
+    changes: tuple[str, ...] | None = None
+    """The fields of :data:`CHANGEABLE` that an update, or a move, gives a new value: in the end, those that differ."""
+    related_line: str | None = None
+    """The other half of a move; of a service charge, the line of the service whose change it is for (B26)."""
+    replaces: str | None = None
+    """The asset that a new product takes the place of: deleted in the same order, once the new one is there (B69)."""
+    version: int | None = None
+    """The catalog version that the line's asset was made from, and is read with (B62)."""
+    service: str | None = None
+    """The asset of the service that the line's asset belongs to, when the order has no line of it above."""
+    network: str | None = None
+    """The asset under which the network runs what the line's asset is, when that is not its own."""
+
+    @property
+    def is_charge(self) -> bool:
+        """Whether it is what a change costs: made with the order, charged once, and no asset ever (B26)."""
+        return self.action is Action.ADD and self.related_line is not None
 
     @property
     def account_triple(self) -> Mapping[str, str | None]:
@@ -94,6 +115,15 @@ class OrderLine:
 
 
 ACCOUNT_FIELDS = ("billing_account", "service_account", "billing_profile")
+
+CHANGEABLE = (
+    *ACCOUNT_FIELDS, "service_id", "service_point", "quantity", "attributes", "price", "promotion_ref", "service_start",
+    "service_end",
+)  # fmt: skip
+"""The fields of an asset that an update may give a new value (B54, B56, C23)."""
+
+TECHNICAL = frozenset({"service_id", "service_point", "quantity", "attributes"})
+"""Those the network is told of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +140,8 @@ class Order:
     service_account: str | None = None
     billing_account: str | None = None
     billing_profile: str | None = None
+    as_sent: str | None = None
+    """The digest of the order as it came, where lines about assets were filled in since: to know it again."""
 
     @cached_property
     def by_id(self) -> Mapping[str, OrderLine]:
@@ -127,6 +159,19 @@ class Order:
     def roots(self) -> tuple[OrderLine, ...]:
         """The lines without a parent."""
         return self._children.get(None, ())
+
+    @cached_property
+    def bundles(self) -> Mapping[str, tuple[OrderLine, ...]]:
+        """The lines that are carried out together, by the id of their root."""
+        found: dict[str, list[OrderLine]] = {}
+        for line in self.lines:
+            found.setdefault(line.root, []).append(line)
+        return {root: tuple(lines) for root, lines in found.items()}
+
+    @property
+    def is_about_assets(self) -> bool:
+        """Whether anything of it is about what is installed, rather than new."""
+        return any(x.asset or x.action not in (Action.ADD, Action.NONE) for x in self.lines)
 
     def children(self, line: OrderLine) -> tuple[OrderLine, ...]:
         """The lines directly below a line."""

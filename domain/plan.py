@@ -27,6 +27,19 @@ class Function(StrEnum):
     PURCHASE = "purchase"
     COMMIT = "commit"
     ASSET = "asset"
+    CLAIM = "claim"
+    RELOCATE = "relocate"
+    MODIFY = "modify"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    DISCONNECT = "disconnect"
+    REPOINT = "repoint"
+    CHARGE = "charge"
+    UPDATE_BILLING = "update_billing"
+    SUSPEND_BILLING = "suspend_billing"
+    RESUME_BILLING = "resume_billing"
+    CLOSE_BILLING = "close_billing"
+    RETIRE = "retire"
 
     @property
     def system(self) -> System:
@@ -45,6 +58,7 @@ class Undo(StrEnum):
     RELEASE = "release"
     VOID_INITIATED = "void_initiated"
     DEACTIVATE = "deactivate"
+    UNCLAIM = "unclaim"
 
 
 _SYSTEM: Mapping[Function, System] = {
@@ -57,31 +71,57 @@ _SYSTEM: Mapping[Function, System] = {
     Function.PURCHASE: System.BILLING,
     Function.COMMIT: System.INVENTORY,
     Function.ASSET: System.RECORDS,
+    Function.CLAIM: System.RECORDS,
+    Function.RELOCATE: System.PROVISIONING,
+    Function.MODIFY: System.PROVISIONING,
+    Function.SUSPEND: System.PROVISIONING,
+    Function.RESUME: System.PROVISIONING,
+    Function.DISCONNECT: System.PROVISIONING,
+    Function.REPOINT: System.BILLING,
+    Function.CHARGE: System.BILLING,
+    Function.UPDATE_BILLING: System.BILLING,
+    Function.SUSPEND_BILLING: System.BILLING,
+    Function.RESUME_BILLING: System.BILLING,
+    Function.CLOSE_BILLING: System.BILLING,
+    Function.RETIRE: System.INVENTORY,
 }
 
 _UNDO: Mapping[Function, Undo] = {
     Function.RESERVE: Undo.RELEASE,
     Function.INITIATE_BILLING: Undo.VOID_INITIATED,
     Function.PROVISION: Undo.DEACTIVATE,
+    Function.CLAIM: Undo.UNCLAIM,
+    Function.RELOCATE: Undo.DEACTIVATE,
 }
 
-NO_RETURN = frozenset(
-    {
-        Function.DELIVER,
-        Function.PROVISION,
-        Function.FULFILL_BILLING,
-        Function.PURCHASE,
-        Function.COMMIT,
-        Function.ASSET,
-    }
-)
+NO_RETURN = frozenset(Function) - {
+    Function.SYNC_CUSTOMER,
+    Function.RESERVE,
+    Function.INITIATE_BILLING,
+    Function.CLAIM,
+    Function.RELOCATE,
+}
 """Steps past whose sending a root line and all below it can no longer be cancelled or revised (2.7).
 
-The last two matter only for bundles in which nothing is delivered or billed before them.
+The commit and the asset matter only for bundles in which nothing is delivered or billed before them. Of a move it is
+the old place that is not coming back, not the new one (5.6).
 """
 
-PROVING = frozenset({Function.DELIVER, Function.PROVISION})
-"""Steps that bring something to the customer: their proof has the date from which it is billed (5.3)."""
+ON_THE_NETWORK = frozenset({Function.RELOCATE, Function.MODIFY, Function.SUSPEND, Function.RESUME, Function.DISCONNECT})
+"""What the network does to a service that is installed."""
+
+PROVING = frozenset({Function.DELIVER, Function.PROVISION}) | ON_THE_NETWORK
+"""Steps that bring something to the customer or take it away: their proof has the date it is billed from (5.3)."""
+
+DATED = frozenset({Function.FULFILL_BILLING, Function.PURCHASE}) | {
+    Function.REPOINT,
+    Function.CHARGE,
+    Function.UPDATE_BILLING,
+    Function.SUSPEND_BILLING,
+    Function.RESUME_BILLING,
+    Function.CLOSE_BILLING,
+}
+"""Steps that billing carries out as of a date: every attempt as of the same (5.5, 5.6)."""
 
 
 class StepState(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.order import FINAL, OrderLine, State
 
 FieldValues = Mapping[str, object]

@@ -51,6 +51,8 @@ class Working:
 
     key: str
     again_in_s: float
+    why: str | None = None
+    """What it waits for, if that can be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from itertools import groupby
 
 from domain.billing import BilledService, InstanceState
 from domain.catalog import BillingType
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.fallout import FalloutType, Finding
 from domain.money import Money
 from domain.order import OrderLine

@@ -1,6 +1,7 @@
 """A revision of an order under way: which of its lines are which, and what of the plan is done anew (2.7)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, cast
@@ -8,7 +9,7 @@ from typing import Any, cast
 from domain.billing import carried, initiated_services
 from domain.in_flight import Correction, InFlight
 from domain.inventory import demands
-from domain.order import Order, OrderLine, asset_id
+from domain.order import Order, OrderLine, asset_id, with_defaults
 from domain.plan import Function, PlanItem
 from domain.provisioning import network_service
 from domain.violation import Violation
@@ -41,19 +42,22 @@ def matched(
     base: Order,
     desired: Order,
     *,
+    complete: Callable[[Order], Order] = with_defaults,
     gone: frozenset[str] = frozenset(),
     corrections: Sequence[Correction] = (),
 ) -> Matched:
     """Find each desired line among those of the order: by the asset it names, else by its id.
 
     A line keeps the id that it was first given, for the asset it will be follows from that (2.1); it may be sent under
-    another one with its ``asset``. ``gone`` are ids of lines that an earlier revision dropped: they do not come back.
+    another one with its ``asset``. ``complete`` fills in what it leaves blank. ``gone`` are ids of lines that an
+    earlier revision dropped: they do not come back.
     What operators corrected since ``base`` stays corrected wherever the revision says what ``base`` says.
     """
-    known = {asset_id(order_id, x): x for x in base.lines}
+    times = Counter(asset_id(order_id, x) for x in base.lines)
+    known = {asset: x for x in base.lines if times[asset := asset_id(order_id, x)] == 1}
     first_ids = {x.id: (known[x.asset].id if x.asset in known else x.id) for x in desired.lines}
     lines = [_as_known(x, first_ids, known) for x in desired.lines]
-    order = replace(desired, external_id=desired.external_id or base.external_id, lines=tuple(lines))
+    order = complete(replace(desired, external_id=desired.external_id or base.external_id, lines=tuple(lines)))
     found = tuple(_violations(base, order, gone))
     return Matched(order=_still_corrected(base, order, corrections), violations=found)
 
@@ -155,7 +159,7 @@ def _differences(before: Order, after: Order, root: str) -> frozenset[str]:
 def told(in_flight: InFlight, item: PlanItem) -> object:
     """What a step tells its neighbour, as far as it follows from the order: equal, and nothing need be done anew."""
     match item.function:
-        case Function.SYNC_CUSTOMER | Function.ASSET:
+        case Function.SYNC_CUSTOMER | Function.ASSET | Function.CLAIM:
             return item.subject
         case Function.RESERVE | Function.COMMIT | Function.DELIVER:
             return demands(in_flight.decomposed, item)
@@ -165,3 +169,5 @@ def told(in_flight: InFlight, item: PlanItem) -> object:
             return network_service(in_flight, item, numbers={}), demands(in_flight.decomposed, item)
         case Function.FULFILL_BILLING | Function.PURCHASE:
             return carried(in_flight, item)
+        case _:
+            return in_flight.lines(item)

@@ -2,8 +2,8 @@
 
 from domain.catalog import Catalog
 from domain.decomposition import decompose
+from domain.facts import Facts
 from domain.order import Order
-from domain.validation import Facts
 from domain.violation import Violation
 
 MAX_LINES = 2_000

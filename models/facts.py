@@ -1,12 +1,14 @@
-"""What the rules need to know of the accounts, profiles and assets that an order mentions, in one question."""
+"""What the rules need to know of the accounts, profiles and assets that an order mentions."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from domain.asset import AssetStatus
-from domain.validation import AccountFact, AssetFact, Facts, Lookups
+from domain.facts import AccountFact, Facts, Lookups
+from models import assets, catalogs
 from sql.prepared import Prepared
 
 FACTS = """
@@ -20,15 +22,12 @@ FACTS = """
           FROM upward AS u JOIN orderloom.accounts AS a ON a.id = u.parent WHERE u.above <> :account
     ),
     own AS (SELECT id, synced FROM upward WHERE above = :account)
-    SELECT 'account' AS kind, id, NULL AS product, NULL AS account, NULL AS status, synced FROM own
+    SELECT 'account' AS kind, id, NULL AS account, synced FROM own
     UNION ALL
-    SELECT 'profile', p.id, NULL, p.account, NULL, NULL
+    SELECT 'profile', p.id, p.account, NULL
       FROM orderloom.billing_profiles AS p JOIN own ON own.id = p.account WHERE p.id = ANY(:profiles)
-    UNION ALL
-    SELECT 'asset', CAST(id AS text), product, account, status, NULL
-      FROM orderloom.assets WHERE id = ANY(CAST(CAST(:assets AS text[]) AS uuid[]))
 """
-"""Rows of kind, id, product, account, status and synced; takes :func:`asked`, and more rows by ``UNION ALL``.
+"""Rows of kind, id, account and synced; takes :func:`asked`, and more rows by ``UNION ALL``.
 
 Accounts are followed upward, to the one that the order is for: a few steps, however many accounts that one has.
 """
@@ -37,33 +36,63 @@ _FACTS = Prepared(FACTS)
 
 
 def facts(connection: Connection, lookups: Lookups) -> Facts:
-    """What is known of those ids; what does not exist, or is another customer's, is absent."""
+    """What is known of those accounts and profiles; what does not exist, or is another customer's, is absent."""
     return gathered(_FACTS.on(connection, **asked(lookups)))
 
 
 def asked(lookups: Lookups) -> dict[str, str | list[str]]:
     """The parameters of the question."""
-    return {
-        "account": lookups.account,
-        "accounts": [*lookups.accounts],
-        "profiles": [*lookups.profiles],
-        "assets": [*lookups.assets],
-    }
+    return {"account": lookups.account, "accounts": [*lookups.accounts], "profiles": [*lookups.profiles]}
 
 
 def gathered(rows: Iterable[Row[Any]]) -> Facts:
     """The facts that the rows tell; rows of other kinds are passed over."""
     accounts: dict[str, AccountFact] = {}
     profiles: dict[str, str] = {}
-    assets: dict[str, AssetFact] = {}
     for row in rows:
         match row.kind:
             case "account":
                 accounts[row.id] = AccountFact(synced=row.synced)
             case "profile":
                 profiles[row.id] = row.account
-            case "asset":
-                assets[row.id] = AssetFact(product=row.product, account=row.account, status=AssetStatus(row.status))
             case _:
                 pass
-    return Facts(accounts=accounts, profiles=profiles, assets=assets)
+    return Facts(accounts=accounts, profiles=profiles)
+
+
+def with_assets(
+    connection: Connection,
+    known: Facts,
+    lookups: Lookups,
+    *,
+    arrived: datetime,
+    order: str | None = None,
+    number: int | None = None,
+) -> Facts:
+    """What is known besides when an order is about assets: their trees, with their accounts, and what is open on them.
+
+    ``order`` and ``number`` are those of the order itself, once it has them.
+    """
+    if not lookups.assets:
+        return replace(known, arrived=arrived)
+    found = assets.trees(connection, lookups.assets)
+    ids = [x.id for x in found]
+    pending = assets.pending(connection, ids, but_of=order) if ids else ()
+    more = Lookups(
+        account=lookups.account,
+        accounts=frozenset(y for x in found for y in (x.billing_account, x.service_account)),
+        profiles=frozenset(x.billing_profile for x in found),
+        assets=frozenset(),
+    )
+    theirs = facts(connection, more)
+    versions = {*(x.version for x in found), *(x.version for x in pending)}
+    return replace(
+        known,
+        accounts={**known.accounts, **theirs.accounts},
+        profiles={**known.profiles, **theirs.profiles},
+        assets={x.id: x for x in found},
+        catalogs={x: catalogs.load(connection.engine, x) for x in versions},
+        pending=pending,
+        arrived=arrived,
+        **({} if number is None else {"number": number}),
+    )

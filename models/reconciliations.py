@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Row, text
 
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.fallout import Decision, FalloutType
 from domain.money import Money
 from domain.neighbour import PAGE

@@ -6,7 +6,7 @@ numbers have no gaps, and notifies whoever listens on ``orderloom_events``.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,8 +15,11 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Row, text
 
 from domain.approval import Approval, Verdict
+from domain.asset import Asset, Busy, Tree
 from domain.billing import Account
-from domain.decomposition import Decomposed
+from domain.change import ahead
+from domain.decomposed import Decomposed
+from domain.facts import Facts, Lookups, lookups
 from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
@@ -24,9 +27,10 @@ from domain.order import FINAL, NEXT, Order, State, asset_id, key, roll_up
 from domain.plan import PlanItem
 from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
 from domain.revision import Comparison, RevisionState
-from domain.validation import Facts, lookups
-from models import catalogs
-from models.facts import facts
+from domain.validation import validate
+from domain.violation import Violation
+from models import assets, catalogs
+from models.facts import facts, with_assets
 from models.tables import IS_OPEN, quoted
 from sql.connections import autocommit
 from sql.prepared import Prepared
@@ -36,6 +40,7 @@ _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
 _DONES = TypeAdapter(Sequence[Done])
 _NOT_A_COLUMN: Any = {"__all__": {"installation"}}
 _ASSETS = TypeAdapter(Sequence[InstalledAsset])
+_CHANGED_ASSETS = TypeAdapter(Sequence[Asset])
 _CORRECTION = TypeAdapter(Correction)
 REMEMBERED_ORDERS = 1_000
 Parameter = Any
@@ -72,6 +77,8 @@ _LOAD = Prepared("""
     SELECT number, catalog_version, revision, document, corrections, corrections_included
       FROM orderloom.orders WHERE id = CAST(:order AS uuid)
 """)
+
+_ARRIVED = text("SELECT submitted_at FROM orderloom.orders WHERE id = CAST(:order AS uuid)")
 
 _LOAD_REVISION = text("""
     SELECT document, corrections_included FROM orderloom.order_revisions
@@ -167,20 +174,22 @@ _RESULTS = Prepared("""
        AND (state = 'done' OR state = 'skipped' AND actual_at IS NOT NULL)
 """)
 
-_INSTALL = changes(f"""
+_INSTALLED = f"""
     {_DONE},
     last AS (SELECT position, id FROM done WHERE id = :last),
     asset AS (
         INSERT INTO orderloom.assets
                (id, product, catalog_version, root, parent, account, service_account, billing_account, billing_profile,
-                service_id, service_point, quantity, attributes, status, billing_type, service_start, created_by_order,
-                created_by_line)
-        SELECT a.id, a.product, o.catalog_version, a.root, a.parent, o.account, a.service_account, a.billing_account,
-               a.billing_profile, a.service_id, a.service_point, a.quantity, a.attributes, 'active', a.billing_type,
-               a.service_start, o.id, a.line
+                service_id, service_point, quantity, attributes, price, promotion_ref, numbers, status, billing_type,
+                service_start, service_end, created_by_order, created_by_line)
+        SELECT a.id, a.product, COALESCE(a.version, o.catalog_version), a.root, a.parent, o.account, a.service_account,
+               a.billing_account, a.billing_profile, a.service_id, a.service_point, a.quantity, a.attributes,
+               NULLIF(a.price, 'null'), a.promotion_ref, a.numbers, 'active', a.billing_type, a.service_start,
+               a.service_end, o.id, a.line
           FROM last, orderloom.orders AS o, jsonb_to_recordset(CAST(:assets AS jsonb)) AS a(
-               id uuid, line text, product text, root uuid, parent uuid, service_account text, billing_account text,
-               billing_profile text, quantity int, attributes jsonb, service_start timestamptz, service_id text,
+               id uuid, line text, product text, version int, root uuid, parent uuid, service_account text,
+               billing_account text, billing_profile text, quantity int, attributes jsonb, price jsonb,
+               promotion_ref text, numbers jsonb, service_start timestamptz, service_end timestamptz, service_id text,
                service_point text, billing_type text)
          WHERE o.id = CAST(:order AS uuid)
     ),
@@ -206,6 +215,42 @@ _INSTALL = changes(f"""
         SELECT position + 1, CAST(:state AS text), CAST('{{}}' AS jsonb)
           FROM last WHERE CAST(:state AS text) IS NOT NULL
     )
+"""  # noqa: S608 - built from constants
+
+_INSTALL = changes(_INSTALLED)
+
+_INSTALL_CHANGES = changes(f"""
+    {_INSTALLED},
+    otherwise AS (
+        UPDATE orderloom.assets AS a
+           SET status = c.status, service_account = c.service_account, billing_account = c.billing_account,
+               billing_profile = c.billing_profile, service_id = c.service_id, service_point = c.service_point,
+               quantity = c.quantity, attributes = c.attributes, price = NULLIF(c.price, 'null'),
+               promotion_ref = c.promotion_ref, numbers = c.numbers, service_start = c.service_start,
+               service_end = c.service_end
+          FROM last, jsonb_to_recordset(CAST(:changed AS jsonb)) AS c(
+               id uuid, status text, service_account text, billing_account text, billing_profile text, service_id text,
+               service_point text, quantity int, attributes jsonb, price jsonb, promotion_ref text, numbers jsonb,
+               service_start timestamptz, service_end timestamptz)
+         WHERE a.id = c.id
+    ),
+    pointed AS (
+        UPDATE orderloom.cross_references AS r SET asset = m.id
+          FROM last, jsonb_to_recordset(CAST(:assets AS jsonb)) AS m(id uuid, moved_from uuid)
+         WHERE r.asset = m.moved_from AND r.valid_to IS NULL
+    ),
+    ended AS (
+        UPDATE orderloom.cross_references AS r SET valid_to = GREATEST(c.service_end, r.valid_from)
+          FROM last, jsonb_to_recordset(CAST(:changed AS jsonb)) AS c(
+               id uuid, status text, service_end timestamptz)
+         WHERE r.asset = c.id AND c.status = 'inactive' AND r.valid_to IS NULL
+           AND r.asset NOT IN (SELECT m.moved_from FROM jsonb_to_recordset(CAST(:assets AS jsonb)) AS m(moved_from uuid)
+                                WHERE m.moved_from IS NOT NULL)
+    ),
+    unclaimed AS (
+        DELETE FROM orderloom.asset_claims USING last
+         WHERE order_id = CAST(:order AS uuid) AND asset_claims.root = :root
+    )
 """)  # noqa: S608 - built from constants
 
 _END_ROOT = changes("""
@@ -218,6 +263,9 @@ _END_ROOT = changes("""
     steps AS (
         UPDATE orderloom.plan_items SET state = 'pending'
          WHERE order_id = CAST(:order AS uuid) AND root = :root AND state = 'inProgress' AND EXISTS (SELECT FROM ended)
+    ),
+    unclaimed AS (
+        DELETE FROM orderloom.asset_claims WHERE order_id = CAST(:order AS uuid) AND root = :root
     ),
     changed AS (
         SELECT 0 AS position, 'bundle_ended' AS type,
@@ -235,8 +283,10 @@ _TRANSITION = changes("""
          WHERE id = CAST(:order AS uuid) AND state = ANY(CAST(:before AS text[])) FOR UPDATE
     ),
     lines AS (
-        UPDATE orderloom.order_lines SET state = :state
-          FROM moved WHERE order_id = CAST(:order AS uuid) AND CAST(:whole AS boolean)
+        UPDATE orderloom.order_lines AS l SET state = :state
+          FROM moved
+         WHERE order_id = CAST(:order AS uuid) AND CAST(:whole AS boolean)
+           AND (CAST(:state AS text) <> 'pending' OR l.state = 'acknowledged')
     ),
     changed AS (
         SELECT 0 AS position, CAST(:state AS text) AS type,
@@ -484,8 +534,52 @@ class PostgresRecords:
 
     def facts(self, in_flight: InFlight) -> Facts:
         """What is known of the accounts, profiles and assets the order mentions."""
+        mentioned = lookups(in_flight.order)
         with autocommit(self.engine) as connection:
-            return facts(connection, lookups(in_flight.order))
+            found = facts(connection, mentioned)
+            if not mentioned.assets:
+                return found
+            return _with_assets(connection, in_flight, found, mentioned)
+
+    def tree(self, in_flight: InFlight, root: str) -> Tree:
+        """The assets that a bundle is about, with all of their trees, as they stand."""
+        about = [x.asset for x in in_flight.order.bundles[root] if x.asset]
+        with autocommit(self.engine) as connection:
+            return {x.id: x for x in assets.trees(connection, about)} if about else {}
+
+    def claim(self, in_flight: InFlight, root: str) -> Busy | tuple[Violation, ...]:
+        """Let a bundle, and nobody else, change its assets from now on (I20): in the order in which changes are due.
+
+        Who comes first; or what the bundle breaks, now that it comes to it: it has nothing then.
+        """
+        mentioned = lookups(in_flight.order)
+        about = [x.asset for x in in_flight.order.bundles[root] if x.asset]
+        with self.engine.begin() as connection:
+            assets.lock(connection, about)
+            found = _with_assets(connection, in_flight, facts(connection, mentioned), mentioned)
+            top = found.assets[about[0]].root
+            number = assets.holder(connection, top, order=in_flight.id, root=root)
+            number = number or ahead(in_flight.order, found, root, still_open=_open_roots(connection, in_flight.id))
+            if number is not None:
+                return Busy(number=number)
+            order = replace(in_flight.order, lines=in_flight.order.bundles[root])
+            if not (broken := validate(order, in_flight.catalog, replace(found, pending=()))):
+                assets.claim(connection, top, order=in_flight.id, root=root)
+            return broken
+
+    def unclaim(self, order: str, root: str) -> None:
+        """Let others change what a bundle has claimed; harmless when it has claimed nothing."""
+        with autocommit(self.engine) as connection:
+            assets.unclaim(connection, order=order, root=root)
+
+    def next_on(self, in_flight: InFlight, root: str, *, now: datetime) -> str | None:
+        """The order that waits for the assets of a bundle and comes next."""
+        about = [x.asset for x in in_flight.order.bundles.get(root, ()) if x.asset]
+        if not about:
+            return None
+        with autocommit(self.engine) as connection:
+            ids = [x.id for x in assets.trees(connection, about)]
+            return assets.next_on(connection, ids, order=in_flight.id, now=now)
 
     def states(self, order: str) -> Mapping[str, State]:
         """The present states of the order's lines."""
@@ -530,8 +624,12 @@ class PostgresRecords:
             "assets": _ASSETS.dump_json(installation.assets).decode(),
             "delivered": json.dumps({line: at.isoformat() for line, at in installation.delivered.items()}),
         }
-        alone = len(in_flight.order.roots) == 1
-        return self._end(_INSTALL, in_flight.id, installation.root, State.COMPLETED, alone=alone, **parameters)
+        alone = len(in_flight.order.bundles) == 1
+        statement = _INSTALL
+        if installation.claimed:
+            statement = _INSTALL_CHANGES
+            parameters["changed"] = _CHANGED_ASSETS.dump_json(installation.changed).decode()
+        return self._end(statement, in_flight.id, installation.root, State.COMPLETED, alone=alone, **parameters)
 
     def failed(self, order: str, *, step: str, key: str, error: str) -> None:
         """Write down one more failed attempt, and its error."""
@@ -768,6 +866,15 @@ def _line_states(connection: Connection, order: str) -> Mapping[str, State]:
     return {row.id: State(row.state) for row in rows}
 
 
+def _with_assets(connection: Connection, in_flight: InFlight, known: Facts, lookups: Lookups) -> Facts:
+    arrived = connection.execute(_ARRIVED, {"order": in_flight.id}).scalar_one()
+    return with_assets(connection, known, lookups, arrived=arrived, order=in_flight.id, number=in_flight.number)
+
+
+def _open_roots(connection: Connection, order: str) -> frozenset[str]:
+    return frozenset(root for root, states in _root_states(connection, order).items() if not states <= FINAL)
+
+
 def _root_states(connection: Connection, order: str) -> Mapping[str, frozenset[State]]:
     rows: Iterable[Row[Any]] = connection.execute(
         text("""
@@ -790,4 +897,5 @@ def _load(engine: Engine, ref: OrderRef) -> InFlight:
     later = _CORRECTIONS.validate_python(row.corrections)[included : ref.corrections]
     order = corrected(ORDER.validate_python(document), later)
     catalog = catalogs.load(engine, row.catalog_version)
-    return InFlight(id=ref.order, number=row.number, decomposed=Decomposed(order, catalog))
+    versions = {x.version: catalogs.load(engine, x.version) for x in order.lines if x.version is not None}
+    return InFlight(id=ref.order, number=row.number, decomposed=Decomposed(order, catalog, versions))

@@ -4,9 +4,10 @@ Each is one statement, hence one transaction and one round trip.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -15,11 +16,11 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.catalog import Catalog
+from domain.facts import Facts, lookups
 from domain.order import Order, asset_id
-from domain.validation import Facts, lookups
 from domain.violation import Violation
-from models import catalogs
-from models.facts import FACTS, asked, gathered
+from models import assets, catalogs
+from models.facts import FACTS, asked, facts, gathered, with_assets
 from sql.connections import autocommit
 from sql.prepared import Prepared
 
@@ -90,12 +91,12 @@ _SUBMITTED = """
 _KNOWN = Prepared(f"""
     {FACTS}
     UNION ALL
-    SELECT 'catalog', CAST(max(version) AS text), NULL, NULL, NULL, NULL FROM orderloom.catalog_versions
+    SELECT 'catalog', CAST(max(version) AS text), NULL, NULL FROM orderloom.catalog_versions
     UNION ALL
-    SELECT 'order', CAST(id AS text), NULL, NULL, NULL, NULL
+    SELECT 'order', CAST(id AS text), NULL, NULL
       FROM orderloom.orders WHERE account = :account AND external_id = :external_id
     UNION ALL
-    SELECT 'key', key, NULL, NULL, NULL, NULL FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
+    SELECT 'key', key, NULL, NULL FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
 """)  # noqa: S608 - built from constants
 _BY_ID = Prepared(f"{_SUBMITTED} WHERE id = CAST(:id AS uuid)")
 _REMEMBERED = Prepared("""
@@ -182,22 +183,47 @@ _REFUSED = text("""
 """)
 
 
-def known(engine: Engine, order: Order, key: Key | None) -> Known:
+@contextmanager
+def deciding(engine: Engine, order: Order) -> Iterator[Connection]:
+    """A connection on which to decide about an order, and to store it.
+
+    About what is installed one decides at a time: until it is stored, or not, nobody else decides about those assets.
+    """
+    about = lookups(order).assets
+    if not about:
+        with autocommit(engine) as connection:
+            yield connection
+        return
+    with engine.begin() as connection:
+        assets.lock(connection, about)
+        yield connection
+
+
+def known(connection: Connection, order: Order, key: Key | None) -> Known:
     """All that deciding about an order needs."""
-    question = {
-        **asked(lookups(order)),
-        "external_id": order.external_id,
-        **_name(key),
-    }
-    with autocommit(engine) as connection:
-        rows = _KNOWN.on(connection, **question).all()
+    engine, mentioned = connection.engine, lookups(order)
+    question = {**asked(mentioned), "external_id": order.external_id, **_name(key)}
+    rows = _KNOWN.on(connection, **question).all()
     others = {row.kind: row.id for row in rows}
+    found = gathered(rows)
+    if mentioned.assets:
+        found = with_assets(connection, found, mentioned, arrived=datetime.now(UTC))
     return Known(
-        facts=gathered(rows),
+        facts=found,
         catalog=catalogs.load(engine, int(others["catalog"])) if others["catalog"] else Catalog(0),
         earlier=submitted(engine, others["order"]) if "order" in others else None,
         remembered=remembered(engine, key) if key and "key" in others else None,
     )
+
+
+def known_later(connection: Connection, order: Order, order_id: str) -> Facts:
+    """What is known of the ids that an order which is stored mentions now: what is open on its assets is others'."""
+    mentioned = lookups(order)
+    found = facts(connection, mentioned)
+    if not mentioned.assets:
+        return found
+    stored = _as_submitted(_BY_ID.on(connection, id=order_id).one())
+    return with_assets(connection, found, mentioned, arrived=stored.submitted_at, order=order_id, number=stored.number)
 
 
 def remembered(engine: Engine, key: Key) -> Remembered | None:
@@ -214,7 +240,7 @@ def submitted(engine: Engine, order_id: str) -> Submitted:
 
 
 def submit(
-    engine: Engine, order: Order, *, order_id: str, catalog_version: int, key: Key | None, location: str
+    connection: Connection, order: Order, *, order_id: str, catalog_version: int, key: Key | None, location: str
 ) -> Submitted | Clash:
     """Store an order with its lines, its first event, the answer to remember, and the audit: all or nothing (W7)."""
     parameters = {
@@ -224,7 +250,7 @@ def submit(
         "catalog_version": catalog_version,
         **_remembering(key, status=202, location=location, answer=None),
     }
-    row = _store(engine, _SUBMIT, parameters)
+    row = _store(connection, _SUBMIT, parameters)
     if isinstance(row, Clash):
         return row
     return Submitted(
@@ -264,7 +290,8 @@ def open_account(
     if account["parent"] == account["id"]:
         return Clash.PARENT
     memory = _remembering(key, status=201, location=location, answer=answer)
-    row = _store(engine, _OPEN_ACCOUNT, {**account, **memory})
+    with autocommit(engine) as connection:
+        row = _store(connection, _OPEN_ACCOUNT, {**account, **memory})
     return row if isinstance(row, Clash) else None
 
 
@@ -273,7 +300,8 @@ def add_profile(
 ) -> Clash | None:
     """Store a billing profile that the account owns (B44)."""
     memory = _remembering(key, status=201, location=location, answer=answer)
-    row = _store(engine, _ADD_PROFILE, {"id": profile, "account": account, **memory})
+    with autocommit(engine) as connection:
+        row = _store(connection, _ADD_PROFILE, {"id": profile, "account": account, **memory})
     return row if isinstance(row, Clash) else None
 
 
@@ -323,10 +351,9 @@ def remember(
     connection.execute(_REMEMBER_ALONE, _remembering(key, status=status, location=location, answer=answer))
 
 
-def _store(engine: Engine, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
+def _store(connection: Connection, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
     try:
-        with autocommit(engine) as connection:
-            return statement.on(connection, actor=ACTOR, **parameters).one()
+        return statement.on(connection, actor=ACTOR, **parameters).one()
     except IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
         clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]

@@ -258,6 +258,9 @@ assets = Table(
     Column("service_point", Text),
     Column("quantity", Integer, nullable=False),
     Column("attributes", JSONB, nullable=False),
+    Column("price", JSONB),
+    Column("promotion_ref", Text),
+    Column("numbers", JSONB, nullable=False, server_default=text("'[]'")),
     Column("status", Text, nullable=False),
     Column("billing_type", Text),
     Column("service_start", DateTime(timezone=True), nullable=False),
@@ -273,6 +276,16 @@ assets = Table(
     Index(None, "service_account"),
     Index(None, "product"),
     Index(None, "root"),
+)
+
+asset_claims = Table(
+    "asset_claims",
+    metadata,
+    Column("asset", UUID(as_uuid=False), ForeignKey("orderloom.assets.id"), primary_key=True),
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id"), nullable=False),
+    Column("root", Text, nullable=False),
+    _now("claimed_at"),
+    Index(None, "order_id"),
 )
 
 cross_references = Table(

@@ -8,12 +8,13 @@ Lines are numbered by where they stand: ``1``, ``1.1``, ``1.2``, ``2`` …
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from domain.asset import AssetStatus
+from domain.asset import Asset, AssetStatus
 from domain.catalog import BillingPhase, BillingType, Catalog, Component, DeliveryKind, Origin, Product
+from domain.facts import AccountFact, Facts
 from domain.order import Order, OrderLine, with_defaults
-from domain.validation import AccountFact, AssetFact, Facts
 
 GSM = "/service/telco/gsm/telephony"
 SMS = "/service/telco/gsm/sms"
@@ -112,25 +113,42 @@ ACCOUNTS = {"billing_account": "ACME-BA", "service_account": "ACME-BA", "billing
 """The accounts of the orders built here: one account, so that simple service bundles are content with it too."""
 
 
+def raw(*lines: Line, **header: Any) -> Order:
+    """An order of ACME's as it was sent: what its lines leave blank is blank."""
+    numbered = [x for n, root in enumerate(lines, 1) for x in root.numbered(str(n), root=str(n), parent=None)]
+    return Order(**({"account": "ACME"} | header), lines=tuple(numbered))
+
+
 def order(*lines: Line, **header: Any) -> Order:
     """An order of ACME's with its blanks filled."""
-    numbered = [x for n, root in enumerate(lines, 1) for x in root.numbered(str(n), root=str(n), parent=None)]
-    return with_defaults(Order(**({"account": "ACME"} | ACCOUNTS | header), lines=tuple(numbered)))
+    return with_defaults(raw(*lines, **(ACCOUNTS | header)))
 
 
-def facts(**assets: AssetFact) -> Facts:
-    """ACME with its billing and its service account, OTHER-BA, another one of its own, and assets by id."""
+def facts(*assets: Asset, products: Catalog | None = None, **known: Any) -> Facts:
+    """ACME with its billing and service account, OTHER-BA, another of its own; and assets of a catalog."""
     accounts = ("ACME", "ACME-BA", "ACME-SA", "OTHER-BA")
+    used = products or WIRELESS
     return Facts(
         accounts=dict.fromkeys(accounts, AccountFact()),
         profiles={"ACME-BP": "ACME-BA", "OTHER-BP": "OTHER-BA"},
-        assets=assets,
+        assets={x.id: x for x in assets},
+        catalogs={used.version: used},
+        **known,
     )
 
 
-def asset(product: str, status: AssetStatus = AssetStatus.ACTIVE, *, account: str = "ACME") -> AssetFact:
-    """An installed asset of ACME's, running."""
-    return AssetFact(product=product, account=account, status=status)
+def asset(id: str, product: str, *, parent: Asset | None = None, **fields: Any) -> Asset:  # noqa: A002
+    """An installed asset of ACME's, active since some order."""
+    defaults: dict[str, Any] = {
+        "version": 1,
+        "account": "ACME",
+        "status": AssetStatus.ACTIVE,
+        "root": parent.root if parent else id,
+        "parent": parent.id if parent else None,
+        "service_start": datetime(2026, 1, 1, tzinfo=UTC),
+        "created_by": parent.created_by if parent else "an order",
+    }
+    return Asset(id=id, product=product, **(defaults | ACCOUNTS | fields))
 
 
 WIRELESS = catalog(

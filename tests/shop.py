@@ -39,9 +39,9 @@ from domain.revision import matched
 from models import catalogs, revisions, submissions
 from models.work_list import PostgresWorkList
 from settings import WorkflowSandbox
-from sql.connections import connect
+from sql.connections import autocommit, connect
 from workflows import search_attributes, start
-from workflows.messages import OrderEnd, OrderRun, Patience, RevisionWish
+from workflows.messages import OrderEnd, OrderRun, Patience, RevisionWish, workflow_id
 from workflows.reconciliation import start_reconciliation
 
 HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, give_up_s=2.0)
@@ -102,14 +102,15 @@ class Shop:
 
     def submit(self, order: Order) -> submissions.Submitted:
         """Store an order as the API does."""
-        stored = submissions.submit(
-            self.engine,
-            order,
-            order_id=str(uuid4()),
-            catalog_version=catalogs.current(self.engine).version,
-            key=None,
-            location="",
-        )
+        with autocommit(self.engine) as connection:
+            stored = submissions.submit(
+                connection,
+                order,
+                order_id=str(uuid4()),
+                catalog_version=catalogs.current(self.engine).version,
+                key=None,
+                location="",
+            )
         assert isinstance(stored, submissions.Submitted)
         return stored
 
@@ -134,7 +135,7 @@ class Shop:
             approvals=approvals,
         )
         await start.start_order(self.client, run, task_queue=self.task_queue, now=worker.now())
-        return self.client.get_workflow_handle(start.workflow_id(stored.id), result_type=OrderEnd)
+        return self.client.get_workflow_handle(workflow_id(stored.id), result_type=OrderEnd)
 
     async def fulfil(self, order: Order) -> str:
         """Have an order carried out to its end; the order's id."""

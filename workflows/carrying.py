@@ -11,6 +11,7 @@ from activities.messages import Ended, Outcome, RootEnd, Taken
 from domain.fallout import TYPE
 from domain.plan import Function, PlanItem, StepState
 from workflows.deciding import Deciding
+from workflows.messages import workflow_id
 from workflows.progress import StepProgress
 from workflows.sending import Failure, durably, durably_once, failure, quickly, will_heal
 
@@ -82,13 +83,52 @@ class Carrying(Deciding):
 
     def _note(self, step: StepProgress, outcome: Outcome) -> None:
         """Take over what became of a step."""
-        if outcome.again_in_s is not None:
+        if outcome.again_in_s is not None and step.item.function is Function.CLAIM:
+            self._queue(step, outcome.again_in_s, outcome.message or "asset_busy")
+        elif outcome.again_in_s is not None:
             self._wait_on(step, outcome.again_in_s)
         elif outcome.code is not None:
             self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True)
         else:
             step.state, step.at, step.at_work_since = StepState.DONE, outcome.at, None
             self._progress.state = outcome.order_state or self._progress.state
+            if step.item.function is Function.ASSET:
+                self._pass_on(outcome.wakes)
+
+    def _queue(self, step: StepProgress, pause_s: float, who: str) -> None:
+        """Wait for assets that somebody else changes now, or before (I20)."""
+        step.state = StepState.IN_PROGRESS
+        self._progress.queued[step.item.id] = who
+        self._start(self._wait_for_turn(step, pause_s), among=self._sending)
+        self._describe()
+
+    async def _wait_for_turn(self, step: StepProgress, pause_s: float) -> None:
+        """Until somebody says that it is our turn; in case nobody does, ask again after a while."""
+        progress, id_ = self._progress, step.item.id
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: id_ not in progress.queued or progress.is_to_stop(step.item.root),
+                timeout=pause_s,
+                timeout_summary=f"{id_}: {progress.queued[id_]}",
+            )
+        progress.queued.pop(id_, None)
+        step.state = StepState.PENDING
+
+    @workflow.signal(description="Assets that the order waits for are free: it asks for them again.")
+    def asset_free(self) -> None:
+        """Ask again for assets that others were changing; ignored when none are waited for."""
+        self._progress.queued.clear()
+
+    def _pass_on(self, order: str | None) -> None:
+        """A bundle is at its end: whoever waits for its assets is next, be it another bundle of this order."""
+        self._progress.queued.clear()
+        if order is not None:
+            self._start(self._wake(order), among=self._sending)
+
+    async def _wake(self, order: str) -> None:
+        """Tell the order whose turn it is; should it be gone, or not hear it, it asks by itself some time."""
+        with suppress(FailureError):
+            await workflow.get_external_workflow_handle(workflow_id(order)).signal("asset_free")
 
     def _wait_on(self, step: StepProgress, pause_s: float) -> None:
         """Let a neighbour work on a step, but not for ever: then a person decides, with the outcome in doubt."""
@@ -131,6 +171,7 @@ class Carrying(Deciding):
         end = RootEnd(ref=self._progress.ref, root=root, state=self._progress.given_up[root].state)
         ended = await self._record("end_root", end, Ended)
         self._progress.state = ended.order_state or self._progress.state
+        self._pass_on(ended.wakes)
 
     async def _take_back(self, step: StepProgress) -> None:
         """Undo all that one step has done."""

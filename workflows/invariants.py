@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from temporalio.client import Client
 
 from domain.invariant import Finding
+from workflows.messages import workflow_id
 from workflows.runs import TemporalRuns, described
-from workflows.start import workflow_id
 
 SHOWN = 5
 SIDE_BY_SIDE = 20

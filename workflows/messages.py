@@ -54,3 +54,8 @@ class OrderEnd:
     """The state the order came to."""
 
     state: State
+
+
+def workflow_id(order: str) -> str:
+    """The id of an order's run: one run for each order, ever (W1)."""
+    return f"order-{order}"

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from temporalio import workflow
@@ -32,6 +32,7 @@ class OrderWorkflow(Approving):
         super().__init__(run)
         self._wishes: list[asyncio.Task[None]] = []
         self._decomposition: Decomposition | None = None
+        self._until_due: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, _: OrderRun) -> OrderEnd:
@@ -112,15 +113,18 @@ class OrderWorkflow(Approving):
         while True:
             if progress.held_back:
                 await workflow.wait_condition(lambda: not progress.held_back)
+            if progress.due and self._until_due is None:
+                self._until_due = asyncio.create_task(self._wait_until_due())
             ready = self._ready()
-            if await self._hold_or_resume(idle=not (ready or progress.has_to_give_up or self._sending)):
+            at_work = len(self._sending) > len(progress.queued)
+            if await self._hold_or_resume(idle=not (ready or progress.has_to_give_up or at_work)):
                 continue  # who knows what was decided meanwhile
             for root in progress.to_give_up():
                 self._start(self._undo(root), among=self._sending)
             for batch in ready[: max(0, SIDE_BY_SIDE - len(self._sending))]:
                 progress.begin(batch)
                 self._start(self._send(batch), among=self._sending)
-            if not self._sending and not self._waiting:
+            if not self._sending and not self._waiting and not progress.due:
                 assert progress.is_over, "what is left to do waits for nobody"
                 break
             await self._something_ends()
@@ -145,12 +149,36 @@ class OrderWorkflow(Approving):
                 task.result()
 
     async def _hold_or_resume(self, *, idle: bool) -> bool:
-        """The order is held while all that is left waits for a person (2.3), and no longer before anything goes on.
+        """The order is held while all that is left waits for a person (2.3), and pends while it waits for its turn.
 
         Whether it took another state now.
         """
-        wanted = State.HELD if idle and self._waiting else State.IN_PROGRESS
-        if self._progress.state not in (State.HELD, State.IN_PROGRESS) or self._progress.state is wanted:
+        progress = self._progress
+        wanted, reason = State.HELD if idle and self._waiting else State.IN_PROGRESS, None
+        if idle and not self._waiting and progress.waits_for:
+            wanted, reason = State.PENDING, progress.waits_for
+        waits = progress.state is State.PENDING and not progress.amending
+        if not (waits or progress.state in (State.HELD, State.IN_PROGRESS)) or progress.state is wanted:
             return False
-        await self._become(wanted, reason=None)
+        await self._become(State.IN_PROGRESS if waits else wanted, reason=None if waits else reason)
         return True
+
+    async def _wait_until_due(self) -> None:
+        """Durable timers: a bundle is carried out on its day (C35)."""
+        progress = self._progress
+        while progress.due:
+            first = min(progress.due.values())
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    partial(self._is_due_otherwise, first),
+                    timeout=max(first - workflow.now(), timedelta()),
+                    timeout_summary=f"Due {first:%Y-%m-%d %H:%M} UTC",
+                )
+            now = workflow.now()
+            progress.due = {root: at for root, at in progress.due.items() if at > now and root not in progress.given_up}
+            self._stir_up()
+        self._until_due = None
+
+    def _is_due_otherwise(self, first: datetime) -> bool:
+        due = self._progress.due
+        return min(due.values(), default=None) != first or any(x in self._progress.given_up for x in due)

@@ -7,7 +7,7 @@ from datetime import datetime
 from activities.messages import Amendment, Batch, Decomposition, Opened, Replaced, Step, Taken
 from domain.fallout import TYPE, Decision, Finding, decisions
 from domain.order import State
-from domain.plan import BEGUN, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
+from domain.plan import BEGUN, DATED, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
 from domain.progress import Fallout, OrderRef, Resolution
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
@@ -116,12 +116,17 @@ class OrderProgress:
     help_wanted: dict[str, list[Finding]] = field(default_factory=dict)
     """What did not succeed for long and is tried on, by subject."""
     fallout_count: int = 0
+    due: dict[str, datetime] = field(default_factory=dict)
+    """The bundles whose time has not come, and when it comes."""
+    queued: dict[str, str] = field(default_factory=dict)
+    """The claims of assets that somebody else changes now or before, by step; and who that is."""
 
     def plan_is(self, decomposition: Decomposition) -> None:
         """Take over the plan, and begin."""
         self.plan = decomposition.plan
         self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
         self._steps_are({item.id: StepProgress(item) for item in self.plan.items})
+        self.due = dict(decomposition.due)
         self.state = State.IN_PROGRESS
 
     def _steps_are(self, steps: dict[str, StepProgress]) -> None:
@@ -132,7 +137,7 @@ class OrderProgress:
     def ready(self) -> list[tuple[PlanItem, ...]]:
         """The batches that can be sent now."""
         settled = [x.item.id for x in self.steps.values() if x.state in SETTLED]
-        waits = {*self.given_up, *self.amending}
+        waits = {*self.given_up, *self.amending, *self.due}
         taken = [x.item.id for x in self.steps.values() if x.state in BUSY or x.item.root in waits]
         return self.plan.next_batches(settled=settled, taken=taken)
 
@@ -152,7 +157,7 @@ class OrderProgress:
         What nothing delivers is billed from the first attempt; every later attempt keeps the date (5.5). What is
         delivered in the same batch has no date yet.
         """
-        if item.function not in (Function.FULFILL_BILLING, Function.PURCHASE):
+        if item.function not in DATED:
             return None
         deliveries = [x for x in map(self.steps.__getitem__, item.depends_on) if x.item.function in PROVING]
         if any(x.state not in SETTLED for x in deliveries):
@@ -247,6 +252,7 @@ class OrderProgress:
             step.item = item
         given_up = {x: step for x, step in self.steps.items() if step.item.root in self.given_up}
         self._steps_are(given_up | steps)
+        self.due = dict(decomposition.due)
 
     def fall_out(
         self,
@@ -310,6 +316,14 @@ class OrderProgress:
         for root in new:
             self.given_up[root].begun = True
         return new
+
+    @property
+    def waits_for(self) -> str:
+        """What the order waits for when there is nothing else to do: its turn at assets, or a day; else nothing."""
+        if self.queued:
+            return next(iter(self.queued.values()))
+        later = [x for root, x in self.due.items() if root not in self.given_up]
+        return f"due {min(later):%Y-%m-%d %H:%M} UTC" if later else ""
 
     @property
     def is_over(self) -> bool:

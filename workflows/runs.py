@@ -17,7 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.watch import Recurrence, TroubledRun
 from workflows import schedules
-from workflows.start import RPC_TIMEOUT, workflow_id
+from workflows.messages import workflow_id
+from workflows.start import RPC_TIMEOUT
 
 PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 FORGOTTEN_AT_ONCE = 200

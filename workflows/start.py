@@ -20,7 +20,7 @@ from domain.approval import Approval
 from domain.progress import Cancellation, Resolution
 from workflows import search_attributes
 from workflows.details import first_shown
-from workflows.messages import OrderRun, RevisionWish
+from workflows.messages import OrderRun, RevisionWish, workflow_id
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -33,11 +33,6 @@ class Declined(Exception):  # noqa: N818
         super().__init__(message)
         self.code = code
         self.details = details
-
-
-def workflow_id(order: str) -> str:
-    """The id of an order's run: one run for each order, ever (W1)."""
-    return f"order-{order}"
 
 
 async def start_order(

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, StrictBool, StrictInt
 from api.schemas.problem import ViolationAnswer
 from api.schemas.shape import Answer, Day, Id, Instant, MoneyIn, Sentence, Shape, Text, Uuid, closed
 from domain.money import Money
-from domain.order import Action, Order, OrderLine, State, with_defaults
+from domain.order import CHANGEABLE, Action, Order, OrderLine, State
 from domain.size import MAX_LINES
 
 SmallInt = Annotated[int, Field(ge=-(2**31), lt=2**31)]
@@ -20,15 +20,19 @@ Attributes = Annotated[dict[Text, Value], Field(max_length=100, json_schema_extr
 class LineIn(Shape):
     """One line, with the lines below it. Blank accounts are those of the root line, else of the order (B23).
 
-    Change actions name the `asset` they are about. A `price` stands for the product's own; the order may need to be
-    approved for it (F31).
+    Change actions name the `asset` they are about; what they leave out stays as the asset has it, and what reaches all
+    of a service needs no line for each part. A move is two lines; `related_line` says which belong together where that
+    is not clear. `replaces` names the asset that a new product takes the place of. A `price` stands for the product's
+    own; the order may need to be approved for it (F31).
     """
 
     id: Id
-    product: Text
+    product: Text | None = None
     action: Annotated[Action, Field(strict=False)] = Action.ADD
     quantity: SmallInt = 1
     asset: Uuid | None = None
+    related_line: Id | None = None
+    replaces: Uuid | None = None
     service_account: Id | None = None
     billing_account: Id | None = None
     billing_profile: Id | None = None
@@ -49,7 +53,8 @@ _HEADER = (
     "service_account", "billing_account", "billing_profile",
 )  # fmt: skip
 _LINE = (
-    "id", "product", "action", "quantity", "asset", "service_account", "billing_account", "billing_profile",
+    "id", "action", "quantity", "asset", "related_line", "replaces",
+    "service_account", "billing_account", "billing_profile",
     "service_id", "service_point", "location", "promotion_ref", "attributes", "due_date", "service_start",
     "service_end",
 )  # fmt: skip
@@ -103,20 +108,29 @@ class OrderIn(Shape):
     billing_profile: Id | None = None
 
     def order(self) -> Order:
-        """The order in the words of the domain: lines flattened, parents first, blank accounts filled (B23).
+        """The order in the words of the domain: lines flattened, parents first; what is blank is not filled yet.
 
         :class:`NoAmount` when a line's price is none.
         """
         header = {name: getattr(self, name) for name in _HEADER}
-        return with_defaults(Order(**header, lines=tuple(_flat(self.lines))))
+        return Order(**header, lines=tuple(_flat(self.lines)))
 
 
 def _flat(lines: Sequence[LineIn], parent: str | None = None, root: str | None = None) -> Iterator[OrderLine]:
     for line in lines:
         fields = {name: getattr(line, name) for name in _LINE}
         top = root or line.id
-        yield OrderLine(**fields, price=_money(line), parent=parent, root=top)
+        yield OrderLine(
+            **fields, product=line.product or "", price=_money(line), parent=parent, root=top, changes=_changes(line)
+        )
         yield from _flat(line.lines, line.id, top)
+
+
+def _changes(line: LineIn) -> tuple[str, ...] | None:
+    """What a line that changes something gives a new value: all that it names."""
+    if line.action not in (Action.UPDATE, Action.MOVE_ADD):
+        return None
+    return tuple(x for x in CHANGEABLE if x in line.model_fields_set)
 
 
 class NoAmount(ValueError):  # noqa: N818 - said like a broken rule

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, text
 
-from domain.decomposition import Decomposed, decompose
+from domain.decomposed import Decomposed
+from domain.decomposition import decompose
 from domain.invariant import Finding
 from domain.order import Action, Order, OrderLine, State, asset_id
 from domain.plan import Function, PlanItem

@@ -5,7 +5,8 @@ from hypothesis import given
 
 from domain.billing import INSTANCE_NEXT, PURCHASE_OF, InstanceState, PurchaseState, ServiceOrder, service_order
 from domain.catalog import ACCOUNT_LEVEL, BillingType, Catalog
-from domain.decomposition import Decomposed, decompose
+from domain.decomposed import Decomposed
+from domain.decomposition import decompose
 from domain.money import Money
 from domain.order import Action, Order, asset_id
 from domain.plan import Function

@@ -9,7 +9,8 @@ from hypothesis import given
 
 from domain.catalog import ACCOUNT_LEVEL, BillingPhase, BillingType, DeliveryKind, Kind
 from domain.catalog_document import ReadDocument
-from domain.decomposition import Decomposed, decompose
+from domain.decomposed import Decomposed
+from domain.decomposition import decompose
 from domain.order import Action, OrderLine
 from domain.plan import Function, Plan, PlanItem
 from domain.publishing import Proposal, check
@@ -182,8 +183,9 @@ def test_context_lines_do_nothing():
 def test_what_joins_an_existing_service_is_activated_and_billed_by_itself():
     joined = order(line("WIRELESS", line("VOICEMAIL"), action=Action.NONE, asset="a"))
     assert told(decompose(joined, WIRELESS)) == {
-        "provision:1.1": (("1.1",), ()),
-        "purchase:1.1": (("1.1",), ("provision:1.1",)),
+        "claim:1": (("1",), ()),
+        "provision:1.1": (("1.1",), ("claim:1",)),
+        "purchase:1.1": (("1.1",), ("claim:1", "provision:1.1")),
         "asset:1": (("1.1",), ("provision:1.1", "purchase:1.1")),
     }
 

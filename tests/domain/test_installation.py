@@ -8,7 +8,7 @@ from hypothesis import given
 
 from domain.billing import Billed, InstanceState, Purchased, PurchaseState
 from domain.catalog import Catalog
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.in_flight import InFlight
 from domain.installation import Completed, InstalledAsset, Reference, closing_steps, installed
 from domain.inventory import Held, Reservation, ReservationState, demands

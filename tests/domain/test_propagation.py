@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.order import FINAL, State
 from domain.propagation import PropagatedFields, Propagation, propagate
 from tests.builders import WIRELESS, WIRELESS_ORDER, Line, bundle, catalog, line, order, simple_bundle, unbilled

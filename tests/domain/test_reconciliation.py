@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.billing import BilledService, InstanceState
-from domain.decomposition import Decomposed
+from domain.decomposed import Decomposed
 from domain.money import Money
 from domain.neighbour import Unacceptable, every
 from domain.provisioning import RunningService

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 
 from domain.decomposition import decompose
+from domain.facts import AccountFact, Facts
 from domain.size import MAX_LINES, MAX_STEPS, STEPS_PER_LINE, too_many_lines, too_many_steps
-from domain.validation import AccountFact, Facts
 from tests.builders import catalog, facts, line, order, simple_bundle, unbilled
 from tests.domain.strategies import Sold, sold
 

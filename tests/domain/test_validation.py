@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from domain.asset import AssetStatus
 from domain.catalog import ACCOUNT_LEVEL, Catalog, Component, Lifecycle
-from domain.order import Action, Order
-from domain.validation import AccountFact, Facts, lookups, validate
+from domain.facts import AccountFact, Facts, lookups
+from domain.order import Order
+from domain.validation import validate
 from tests.builders import (
     WIRELESS,
     WIRELESS_ORDER,
-    asset,
     bundle,
     catalog,
     changed,
@@ -167,12 +166,6 @@ def test_a_draft_or_retired_product_cannot_be_added(lifecycle: Lifecycle):
     assert broken(WIRELESS_ORDER, products=products) == [("CATALOG_VERSION", "1.4", "product")]
 
 
-def test_a_retired_product_may_still_be_seen_as_context():
-    products = catalog(*(replace(x, lifecycle=Lifecycle.RETIRED) for x in WIRELESS))
-    context = order(line("WIRELESS", action=Action.NONE, asset="a"))
-    assert broken(context, facts(a=asset("WIRELESS")), products=products) == []
-
-
 @pytest.mark.req("B08", "B01")
 def test_a_line_stands_under_a_product_that_has_it_as_a_component():
     misplaced = order(line("WIRELESS", line("PLAN", line("VOICEMAIL"))))
@@ -208,105 +201,6 @@ def test_what_is_billed_for_a_service_does_not_stand_alone():
     products = catalog(*WIRELESS, item("PAPER-BILL", billing_service_type=ACCOUNT_LEVEL))
     assert broken(order(line("VOICEMAIL")), products=products) == [("NO_SERVICE", "1", "product")]
     assert broken(order(line("PAPER-BILL"), line("CASE")), products=products) == []
-
-
-@pytest.mark.req("A18")
-def test_a_new_product_names_no_asset():
-    assert broken(wireless(asset="a"), facts(a=asset("WIRELESS"))) == [("ASSET_STATE", "1", "asset")]
-
-
-def change(action: Action, product: str = "INTERNET", *, named: str | None = "a") -> Order:
-    return order(line(product, action=action, asset=named))
-
-
-@pytest.mark.req("A19", "A20")
-@pytest.mark.parametrize(
-    ("action", "status", "allowed"),
-    [
-        (Action.UPDATE, AssetStatus.ACTIVE, True),
-        (Action.UPDATE, AssetStatus.SUSPENDED, False),
-        (Action.UPDATE, AssetStatus.INACTIVE, False),
-        (Action.SUSPEND, AssetStatus.ACTIVE, True),
-        (Action.SUSPEND, AssetStatus.SUSPENDED, False),
-        (Action.RESUME, AssetStatus.SUSPENDED, True),
-        (Action.RESUME, AssetStatus.ACTIVE, False),
-        (Action.DELETE, AssetStatus.ACTIVE, True),
-        (Action.DELETE, AssetStatus.SUSPENDED, True),
-        (Action.DELETE, AssetStatus.INACTIVE, False),
-        (Action.MOVE_DELETE, AssetStatus.ACTIVE, True),
-        (Action.MOVE_DELETE, AssetStatus.SUSPENDED, False),
-    ],
-)
-def test_an_asset_allows_a_change_in_the_right_state_only(action: Action, status: AssetStatus, allowed: bool):  # noqa: FBT001
-    found = broken(change(action), facts(a=asset("INTERNET", status)))
-    assert (("ASSET_STATE", "1", "action") not in found) is allowed
-
-
-@pytest.mark.req("A19")
-@pytest.mark.parametrize("status", list(AssetStatus))
-def test_a_context_line_is_fine_whatever_state_its_asset_is_in(status: AssetStatus):
-    assert broken(change(Action.NONE), facts(a=asset("INTERNET", status))) == []
-
-
-@pytest.mark.req("A19")
-def test_a_change_names_an_asset_of_the_same_account():
-    named, unnamed = change(Action.SUSPEND), change(Action.SUSPEND, named=None)
-    expected = [("ASSET_STATE", "1", "asset"), ("ACTION", "1", "action")]
-    assert broken(unnamed) == expected
-    assert broken(named) == expected
-    assert broken(named, facts(a=asset("INTERNET", account="OTHER"))) == expected
-
-
-@pytest.mark.req("A19")
-@pytest.mark.parametrize("action", [x for x in Action if x not in (Action.ADD, Action.NONE)])
-def test_changes_are_not_carried_out_yet(action: Action):
-    assert ("ACTION", "1", "action") in broken(change(action), facts(a=asset("INTERNET")))
-
-
-@pytest.mark.req("B43", "B68")
-@pytest.mark.parametrize(
-    ("old", "new", "code"),
-    [
-        ("INTERNET", "FASTER-INTERNET", "SSB_SWITCH"),
-        ("INTERNET", "WIRELESS", "SSB_TO_SB"),
-        ("WIRELESS", "INTERNET", "ASSET_STATE"),
-    ],
-)
-def test_an_asset_keeps_its_product(old: str, new: str, code: str):
-    products = catalog(*WIRELESS, *(replace(x, code="FASTER-INTERNET") for x in WIRELESS if x.code == "INTERNET"))
-    found = broken(change(Action.UPDATE, new), facts(a=asset(old)), products=products)
-    assert found == [(code, "1", "product"), ("ACTION", "1", "action")]
-
-
-@pytest.mark.req("B43", "B68", "B69")
-def test_one_service_in_place_of_another_is_a_deletion_and_an_addition():
-    replaced = order(line("WIRELESS", line("PLAN")), line("INTERNET", action=Action.DELETE, asset="a"))
-    assert broken(replaced, facts(a=asset("INTERNET"))) == [("ACTION", "2", "action")]
-
-
-@pytest.mark.req("B52")
-def test_the_product_of_a_simple_bundle_is_not_cancelled_without_its_service():
-    part = line("INTERNET-ACTIVATION", action=Action.DELETE, asset="b")
-    known = facts(a=asset("INTERNET"), b=asset("INTERNET-ACTIVATION"))
-    half = order(line("INTERNET", part, action=Action.NONE, asset="a"))
-    assert ("SSB_PRODUCT_CANCEL", "1.1", "action") in broken(half, known)
-    whole = order(line("INTERNET", part, action=Action.DELETE, asset="a"))
-    assert ("SSB_PRODUCT_CANCEL", "1.1", "action") not in broken(whole, known)
-
-
-@pytest.mark.req("B52")
-def test_a_part_of_an_ordinary_bundle_may_be_cancelled_by_itself():
-    part = line("HALF-OFF", action=Action.DELETE, asset="b")
-    known = facts(a=asset("WIRELESS"), b=asset("HALF-OFF"))
-    partly = order(line("WIRELESS", part, action=Action.NONE, asset="a"))
-    assert broken(partly, known) == [("ACTION", "1.1", "action")]
-
-
-@pytest.mark.req("A19")
-def test_something_may_join_a_service_that_the_line_above_names():
-    joined = order(line("WIRELESS", line("VOICEMAIL"), action=Action.NONE, asset="a"))
-    assert broken(joined, facts(a=asset("WIRELESS"))) == []
-    assert broken(changed(joined, "1", asset=None)) == [("ASSET_STATE", "1", "asset")]
 
 
 def test_lines_that_form_no_tree_are_refused_whatever_else_they_are():

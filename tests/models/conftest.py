@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from domain.order import Order
 from models import catalogs, submissions
 from models.submissions import Key, Submitted
-from sql.connections import connect
+from sql.connections import autocommit, connect
 from tests import builders
 from tests.conftest import Database
 
@@ -32,14 +32,15 @@ class Books:
 
     def submit(self, order: Order = builders.WIRELESS_ORDER, key: Key | None = None, **header: Any) -> Submitted:  # noqa: ANN401
         """An order as stored."""
-        stored = submissions.submit(
-            self.engine,
-            replace(order, **header),
-            order_id=str(uuid4()),
-            catalog_version=catalogs.current(self.engine).version,
-            key=key,
-            location="/v1/orders/1",
-        )
+        with autocommit(self.engine) as connection:
+            stored = submissions.submit(
+                connection,
+                replace(order, **header),
+                order_id=str(uuid4()),
+                catalog_version=catalogs.current(self.engine).version,
+                key=key,
+                location="/v1/orders/1",
+            )
         assert isinstance(stored, Submitted)
         return stored
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from domain.order import Order, asset_id
 from domain.violation import Violation
 from models import submissions
-from models.submissions import ORDER, Clash, Key, Submitted
+from models.submissions import ORDER, Clash, Key, Known, Submitted
+from sql.connections import autocommit
 from tests import builders
 from tests.models.conftest import Books
 
@@ -26,6 +27,11 @@ def everything(books: Books) -> list[list[dict[str, Any]]]:
 
 
 KEY = Key(route="POST /v1/orders", key="k", fingerprint="f")
+
+
+def known_of(books: Books, order: Order, key: Key | None) -> Known:
+    with submissions.deciding(books.engine, order) as connection:
+        return submissions.known(connection, order, key)
 
 
 @pytest.mark.req("W7", "W1")
@@ -55,14 +61,15 @@ def test_what_clashes_is_named_and_stores_nothing(books: Books, clash: Clash):
     before = everything(books)
     other = replace(builders.WIRELESS_ORDER, external_id="crm-1" if clash is Clash.EXTERNAL_ID else "crm-2")
 
-    answer = submissions.submit(
-        books.engine,
-        other,
-        order_id=str(uuid4()),
-        catalog_version=1,
-        key=KEY if clash is Clash.KEY else None,
-        location="/v1/orders/2",
-    )
+    with autocommit(books.engine) as connection:
+        answer = submissions.submit(
+            connection,
+            other,
+            order_id=str(uuid4()),
+            catalog_version=1,
+            key=KEY if clash is Clash.KEY else None,
+            location="/v1/orders/2",
+        )
 
     assert answer is clash
     assert everything(books) == before
@@ -74,7 +81,7 @@ def test_all_that_deciding_needs_is_known_at_once(books: Books):
     order = replace(builders.WIRELESS_ORDER, external_id="crm-1", lines=(
         *builders.WIRELESS_ORDER.lines, replace(builders.WIRELESS_ORDER.lines[0], id="2", root="2", asset=asset),
     ))  # fmt: skip
-    fresh = submissions.known(books.engine, order, KEY)
+    fresh = known_of(books, order, KEY)
     assert fresh.facts.accounts.keys() == {"ACME", "ACME-BA"}
     assert fresh.facts.profiles == {"ACME-BP": "ACME-BA"}
     assert fresh.facts.assets == {}
@@ -82,7 +89,7 @@ def test_all_that_deciding_needs_is_known_at_once(books: Books):
     assert fresh.facts.unsynced_accounts == {"ACME", "ACME-BA"}
 
     stored = books.submit(key=KEY, external_id="crm-1")
-    again = submissions.known(books.engine, replace(stored.order), KEY)
+    again = known_of(books, replace(stored.order), KEY)
     assert again.earlier == stored
     assert again.remembered == submissions.Remembered(fingerprint="f", location="/v1/orders/1", body=None)
     assert submissions.submitted(books.engine, stored.id) == stored
@@ -108,7 +115,7 @@ def test_accounts_are_a_customers_own_and_those_below_it(books: Books, customer:
         assert submissions.add_profile(books.engine, profile, account=account, key=None, location="", answer={}) is None
     lines = [builders.line("CASE", billing_account=x, service_account=x, billing_profile=f"{x}-P") for x in tree]
     header = dict.fromkeys(builders.ACCOUNTS)
-    facts = submissions.known(books.engine, builders.order(*lines, account=customer, **header), None).facts
+    facts = known_of(books, builders.order(*lines, account=customer, **header), None).facts
     assert facts.accounts.keys() == known
     assert facts.profiles.keys() == {f"{x}-P" for x in known & tree.keys()}
 
@@ -116,7 +123,7 @@ def test_accounts_are_a_customers_own_and_those_below_it(books: Books, customer:
 def test_before_any_catalog_there_is_an_empty_one(books: Books):
     books.change("DELETE FROM orderloom.catalog_versions")
 
-    assert submissions.known(books.engine, builders.WIRELESS_ORDER, None).catalog.version == 0
+    assert known_of(books, builders.WIRELESS_ORDER, None).catalog.version == 0
 
 
 def test_an_account_is_opened_once_under_an_existing_parent_that_is_not_itself(books: Books):

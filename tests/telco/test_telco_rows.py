@@ -12,11 +12,13 @@ from bench import telco_mistakes, telco_rows
 from bench.telco_rows import Customer, Row
 from domain.catalog import BillingType, Catalog, Kind
 from domain.catalog_document import read_all
-from domain.decomposition import Decomposed, decompose
+from domain.decomposed import Decomposed
+from domain.decomposition import decompose
+from domain.facts import AccountFact, Facts
 from domain.order import Order
 from domain.plan import Function
 from domain.publishing import Proposal, check, with_synchronization
-from domain.validation import AccountFact, Facts, validate
+from domain.validation import validate
 
 pytestmark = pytest.mark.skipif(
     not telco_rows.data_file().exists(),

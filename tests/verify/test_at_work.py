@@ -14,12 +14,12 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from adapters.switches import Mode, Switch
 from cli.verify import verify
 from models import submissions
+from sql.connections import autocommit
 from tests.builders import line, order
 from tests.conftest import Database
 from tests.shop import open_shop
 from tests.verify.conftest import PRODUCTS, WIRELESS, Copy
-from workflows.messages import OrderEnd, OrderRun
-from workflows.start import workflow_id
+from workflows.messages import OrderEnd, OrderRun, workflow_id
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,9 +56,10 @@ class Defective:
 
 async def test_a_run_whose_code_is_wrong_is_found(copy: Copy) -> None:
     client, queue, order_id = copy.world.client, f"defective-{uuid4()}", str(uuid4())
-    submissions.submit(
-        copy.engine, order(line("INTERNET")), order_id=order_id, catalog_version=1, key=None, location=""
-    )
+    with autocommit(copy.engine) as connection:
+        submissions.submit(
+            connection, order(line("INTERNET")), order_id=order_id, catalog_version=1, key=None, location=""
+        )
     copy.plant("UPDATE orderloom.orders SET run_started_at = now() WHERE id = :id", id=order_id)
     handle = await client.start_workflow(
         "Order", OrderRun(order=order_id, number=1, account="ACME"), id=workflow_id(order_id), task_queue=queue

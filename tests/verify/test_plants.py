@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from models import submissions
+from sql.connections import autocommit
 from tests.builders import line, order
 from tests.verify.conftest import Copy
 from tests.verify.plants import ALL, Plant
 from workflows.invariants import Limits
-from workflows.messages import OrderRun
-from workflows.start import workflow_id
+from workflows.messages import OrderRun, workflow_id
 
 FOUND_BELOW = {"I1-run", "I29", "I5", "I6", "I6-limits"}
 
@@ -74,9 +74,10 @@ async def test_a_run_near_a_limit_is_found(copy: Copy) -> None:
 
 def _submitted(copy: Copy) -> str:
     order_id = str(uuid4())
-    stored = submissions.submit(
-        copy.engine, order(line("INTERNET")), order_id=order_id, catalog_version=1, key=None, location=""
-    )
+    with autocommit(copy.engine) as connection:
+        stored = submissions.submit(
+            connection, order(line("INTERNET")), order_id=order_id, catalog_version=1, key=None, location=""
+        )
     assert isinstance(stored, submissions.Submitted)
     return order_id
 

@@ -11,9 +11,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
+from domain.facts import AccountFact, Facts
 from domain.order import Order
 from domain.size import MAX_STEPS, too_many_steps
-from domain.validation import AccountFact, Facts, validate
+from domain.validation import validate
 from tests.builders import Line, order
 from tests.shop import Shop, hasty
 from tests.workflows.catalog import PRODUCTS, WIRELESS, office

@@ -22,8 +22,7 @@ from tests.conftest import Database
 from tests.shop import Shop, open_shop
 from tests.workflows.catalog import INTERNET, furnish
 from workflows import schedules
-from workflows.messages import OrderEnd, OrderRun
-from workflows.start import workflow_id
+from workflows.messages import OrderEnd, OrderRun, workflow_id
 from workflows.watch import Watch
 
 REFUSED = Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT", message="no free port")

@@ -1,0 +1,224 @@
+"""What must hold before something installed is changed (2.2, A18-A20)."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from domain.asset import ALLOWED_ON, Asset, AssetStatus, above, below
+from domain.catalog import Kind
+from domain.change import CASCADING, LOCATION, due
+from domain.facts import Pending
+from domain.order import Action, Order, OrderLine
+from domain.reading import Place, Reading, Rule, broken
+from domain.violation import Violation
+
+_RULE = {Action.DELETE: "A20", Action.MOVE_ADD: "2.2", Action.MOVE_DELETE: "2.2"}
+_NEW = frozenset({Action.ADD, Action.MOVE_ADD})
+_OF_WHOLES = frozenset({Action.SUSPEND, Action.RESUME, Action.MOVE_DELETE})
+DISCONNECTING = "A request has already been made to disconnect this service item"
+
+
+def _a_new_product_has_no_asset(place: Place, _: Reading) -> Iterator[Violation]:
+    """An Add names no asset (A18)."""
+    if place.line.action in _NEW and place.line.asset is not None:
+        message = "A new product has no asset yet; to change an existing one, use another action."
+        yield broken("ASSET_STATE", "A18", message, place.line, "asset")
+
+
+def _asset_allows_it(place: Place, reading: Reading) -> Iterator[Violation]:
+    """Any change names one of the account's assets, in a state that allows it when it is due (A19, A20)."""
+    line, rule = place.line, _RULE.get(place.line.action, "A19")
+    if line.action in _NEW:
+        return
+    if line.asset is None:
+        if line.action is not Action.NONE or any(x.line.action is Action.ADD for x in place.below):
+            yield broken("ASSET_STATE", rule, "The line must name the asset it is about.", line, "asset")
+        return
+    asset = place.asset
+    known = reading.facts.assets.get(line.asset)
+    if (known or asset) is None or (asset or known).account != reading.order.account:  # type: ignore[union-attr]
+        yield broken("ASSET_STATE", rule, "The account has no such asset.", line, "asset")
+    elif asset is None:
+        yield broken("STRUCTURE", "B01", "The asset is part of another service than the line above.", line, "asset")
+    else:
+        yield from _state_allows_it(place, asset, reading, rule)
+        yield from _asset_keeps_its_product(place, asset, reading)
+
+
+def _state_allows_it(place: Place, asset: Asset, reading: Reading, rule: str) -> Iterator[Violation]:
+    line = place.line
+    if line.action is Action.NONE:
+        if asset.status is not AssetStatus.ACTIVE and any(x.line.action is Action.ADD for x in place.below):
+            yield broken(
+                "ASSET_STATE", rule, f"Nothing can be added to an asset that is {asset.status}.", line, "asset"
+            )
+        return
+    if (other := _disconnecting(asset, reading, place)) is not None:
+        yield broken("OPEN_DELETE", "A20", f"{DISCONNECTING}: order {other.number}.", line, "asset")
+        return
+    status = asset.status_at(due(reading.order, line.root, arrived=reading.facts.arrived))
+    if status not in ALLOWED_ON[line.action]:
+        last = _last_change(asset, reading) if status != _now(asset, reading) else None
+        by = f", by order {last.number}," if last else ""
+        message = f"An asset that is {status}{by} does not allow this action."
+        yield broken("ASSET_STATE", rule, message, line, "action")
+
+
+def _disconnecting(asset: Asset, reading: Reading, place: Place) -> Pending | None:
+    """The other order that deletes the asset, or what it is part of, whenever it is due."""
+    whole = {asset.id, *(x.id for x in above(place.tree, asset))}
+    gone = (Action.DELETE, Action.MOVE_DELETE)
+    asked = (x for x in reading.facts.pending if any(y.action in gone and y.asset in whole for y in x.lines))
+    return next(asked, None)
+
+
+def _last_change(asset: Asset, reading: Reading) -> Pending | None:
+    """The open order that leaves the asset as it will be."""
+    asked = [x for x in reading.facts.pending if any(y.asset == asset.id for y in x.lines)]
+    return max(asked, key=lambda x: (x.due, x.number), default=None)
+
+
+def _now(asset: Asset, reading: Reading) -> AssetStatus | None:
+    known = reading.facts.assets.get(asset.id)
+    return known.status if known else None
+
+
+def _asset_keeps_its_product(place: Place, asset: Asset, reading: Reading) -> Iterator[Violation]:
+    """An asset's product never changes; another simple service bundle or a bundle is a new instance (B43, B68, B69)."""
+    if asset.product == place.line.product:
+        return
+    code, rule = "ASSET_STATE", "B69"
+    if reading.product(asset).kind is Kind.SIMPLE_SERVICE_BUNDLE:
+        match place.kind:
+            case Kind.SIMPLE_SERVICE_BUNDLE:
+                code, rule = "SSB_SWITCH", "B43"
+            case Kind.SERVICE_BUNDLE:
+                code, rule = "SSB_TO_SB", "B68"
+            case _:
+                pass
+    message = "An asset keeps its product: delete the old one and add the new one, which is a new service."
+    yield broken(code, rule, message, place.line, "product")
+
+
+def _lines_follow_their_assets(place: Place, _: Reading) -> Iterator[Violation]:
+    """A line about an asset stands under that of the asset's parent, and each asset has one line in a bundle."""
+    over = place.above
+    if place.asset is None or over is None or over.asset is None:
+        return
+    if place.asset.parent != over.asset.id:
+        yield broken("STRUCTURE", "B01", "The asset is not part of that of the line above.", place.line, "asset")
+    elif sum(x.asset is place.asset for x in over.below) > 1:
+        yield broken("STRUCTURE", "B01", "Another line is about the same asset.", place.line, "asset")
+
+
+def _what_reaches_everything_reaches_everything(place: Place, _: Reading) -> Iterator[Violation]:
+    """What is deleted, suspended, resumed or moved is so with all its parts (A20)."""
+    over = place.above
+    whole = over is not None and (over.line.action in CASCADING or over.line.action is Action.MOVE_ADD)
+    if over and whole and place.line.action is not over.line.action:
+        message = "The line above reaches all that the asset consists of: leave this line out, or give it that action."
+        yield broken("STRUCTURE", "A20", message, place.line, "action")
+
+
+def _a_part_goes_with_its_service(place: Place, reading: Reading) -> Iterator[Violation]:
+    """A part of a service is modified and disconnected alone, but not suspended or resumed; only roots are moved."""
+    asset, line, over = place.asset, place.line, place.above
+    if asset is None or asset.parent is None or line.action not in _OF_WHOLES:
+        return
+    if over is not None and over.line.action is line.action:
+        return
+    if line.action is Action.MOVE_DELETE:
+        yield broken("ASSET_STATE", "2.2", "It is moved with the service that it is part of.", line, "action")
+    elif not reading.product(asset).is_service:
+        message = "It is suspended and resumed with the service that it is part of."
+        yield broken("ASSET_STATE", "A19", message, line, "action")
+    elif line.action is Action.RESUME and place.tree[asset.parent].status is not AssetStatus.ACTIVE:
+        yield broken("ASSET_STATE", "A19", "The service that it is part of is not active.", line, "action")
+
+
+def _simple_bundle_ends_as_a_whole(place: Place, reading: Reading) -> Iterator[Violation]:
+    """Nothing of a simple service bundle is cancelled without the service itself (B52)."""
+    asset, over = place.asset, place.above
+    if place.line.action is not Action.DELETE or (over is not None and over.line.action is Action.DELETE):
+        return
+    parent = place.tree.get(asset.parent or "") if asset else None
+    kind = over.kind if over else reading.product(parent).kind if parent else None
+    if kind is Kind.SIMPLE_SERVICE_BUNDLE:
+        message = "Service and product of a simple service bundle end together: delete the service."
+        yield broken("SSB_PRODUCT_CANCEL", "B52", message, place.line, "action")
+
+
+def _enough_is_left(place: Place, reading: Reading) -> Iterator[Violation]:
+    """What is deleted by itself leaves its parent with as many components as it needs (B01)."""
+    asset = place.asset if place.line.action is Action.DELETE and place.above is None else None
+    parent = place.tree.get(asset.parent or "") if asset else None
+    if asset is None or parent is None or not asset.is_live:
+        return
+    needed = next((x.min for x in reading.product(parent).components if x.product == asset.product), 0)
+    left = Counter(x.product for x in below(place.tree, parent) if x.is_live)[asset.product] - 1
+    if left < needed:
+        message = f"The service needs at least {needed} of its component {asset.product}."
+        yield broken("STRUCTURE", "B01", message, place.line, "action")
+
+
+def _an_update_changes_something(place: Place, _: Reading) -> Iterator[Violation]:
+    """An update says what is to be otherwise, on its line or on one below."""
+    asked = any(x.line.action is not Action.NONE for x in place.below)
+    if place.line.action is Action.UPDATE and place.asset and not place.line.changes and not asked:
+        yield broken("ASSET_STATE", "A19", "The asset is that already: nothing would change.", place.line, "action")
+
+
+def _a_move_has_two_halves(place: Place, reading: Reading) -> Iterator[Violation]:
+    """A Move-Add has exactly one Move-Delete of the same product, which is somewhere else; billing stays (2.2, B53)."""
+    line = place.line
+    if line.parent is not None or line.action not in (Action.MOVE_ADD, Action.MOVE_DELETE):
+        return
+    other = reading.order.by_id.get(line.related_line or "")
+    if other is None:
+        message = "A move is two lines, move_add and move_delete, that name each other where it is not clear."
+        yield broken("ASSET_STATE", "2.2", message, line, "related_line")
+    elif line.action is Action.MOVE_ADD:
+        yield from _moves(line, other)
+
+
+def _moves(new: OrderLine, old: OrderLine) -> Iterator[Violation]:
+    if new.product != old.product:
+        yield broken("ASSET_STATE", "2.2", "A service is moved as what it is.", new, "product")
+    if all(getattr(new, x) == getattr(old, x) for x in LOCATION):
+        message = "A service is moved to another service account or service point."
+        yield broken("ASSET_STATE", "2.2", message, new, "service_point")
+    for name in ("billing_account", "billing_profile", "quantity", "price", "promotion_ref"):
+        if name in (new.changes or ()):
+            message = "A move changes where a service is and nothing of its billing: use an update for that."
+            yield broken("ASSET_STATE", "B53", message, new, name)
+
+
+def _what_is_replaced_is_deleted(place: Place, reading: Reading) -> Iterator[Violation]:
+    """What takes the place of an asset comes with the line that deletes it (B69)."""
+    line = place.line
+    if line.replaces is None:
+        return
+    deleted = (x for x in reading.order.roots if x.action is Action.DELETE and x.asset == line.replaces)
+    if line.action is not Action.ADD or line.parent is not None or not any(x.root == line.id for x in deleted):
+        message = "What a new product replaces is deleted in the same order, by a line of its own."
+        yield broken("ASSET_STATE", "B69", message, line, "replaces")
+
+
+def not_offered(order: Order) -> tuple[Violation, ...]:
+    """What asks for a change: they are planned, and not carried out yet."""
+    message = "This release adds new products; it does not carry out changes of installed assets yet."
+    changes = (x for x in order.lines if x.action not in (Action.ADD, Action.NONE))
+    return tuple(broken("ACTION", "A19", message, x, "action") for x in changes)
+
+
+RULES: tuple[Rule, ...] = (
+    _a_new_product_has_no_asset,
+    _asset_allows_it,
+    _lines_follow_their_assets,
+    _what_reaches_everything_reaches_everything,
+    _a_part_goes_with_its_service,
+    _simple_bundle_ends_as_a_whole,
+    _enough_is_left,
+    _an_update_changes_something,
+    _a_move_has_two_halves,
+    _what_is_replaced_is_deleted,
+)

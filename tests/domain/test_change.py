@@ -1,0 +1,518 @@
+"""What an order that changes something installed says in full, and which such orders are taken (2.2)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from domain.asset import Asset, AssetStatus, changed
+from domain.catalog import Catalog, ChargeTrigger, Lifecycle, ServiceCharge
+from domain.change import completed, digest
+from domain.facts import Facts, Pending
+from domain.money import Money
+from domain.order import Action, Order
+from domain.validation import validate
+from tests.builders import WIRELESS, Line, asset, catalog, facts, item, line, raw, unbilled
+from tests.installed import (
+    EVENT,
+    INSTALLED,
+    INTERNET,
+    NOW,
+    PHONE,
+    PLAN,
+    TEXT_BASIC,
+    TEXTING,
+    VOICEMAIL,
+    WIRELESS_ASSET,
+    about,
+    moved_to,
+    wireless_assets,
+)
+
+DOLLARS = {x: Money(x * 100, "USD") for x in (5, 10, 12)}
+
+
+def with_status(known: Facts, *named: Asset, status: AssetStatus) -> Facts:
+    return replace(known, assets={**known.assets, **{x.id: replace(known.assets[x.id], status=status) for x in named}})
+
+
+def whole(given: Order, known: Facts = INSTALLED, products: Catalog = WIRELESS) -> Order:
+    return completed(given, products, known)
+
+
+def broken(
+    given: Order, known: Facts = INSTALLED, products: Catalog = WIRELESS
+) -> list[tuple[str, str | None, str | None]]:
+    """The broken rules as (code, line, field)."""
+    return [(x.code, x.line, x.field) for x in validate(whole(given, known, products), products, known)]
+
+
+def said(given: Order) -> Mapping[str, tuple[Action, str, str | None]]:
+    return {x.id: (x.action, x.product, x.asset) for x in given.lines}
+
+
+# ── what a line says in full ──
+
+
+@pytest.mark.req("A20")
+@pytest.mark.parametrize("action", [Action.DELETE, Action.SUSPEND])
+def test_what_happens_to_a_service_happens_to_all_its_parts(action: Action):
+    given = whole(raw(about(WIRELESS_ASSET, action)))
+    assert said(given) == {
+        "1": (action, "WIRELESS", WIRELESS_ASSET.id),
+        "1.pppppppp": (action, "PLAN", PLAN.id),
+        "1.vvvvvvvv": (action, "VOICEMAIL", VOICEMAIL.id),
+        "1.pppppppp-": (action, "PHONE", PHONE.id),
+        "1.tttttttt": (action, "TEXTING", TEXTING.id),
+        "1.tttttttt.bbbbbbbb": (action, "TEXT-BASIC", TEXT_BASIC.id),
+    }
+    assert given.by_id["1.tttttttt.bbbbbbbb"].parent == "1.tttttttt"
+    assert {x.billing_account for x in given.lines} == {"ACME-BA"}
+    assert broken(raw(about(WIRELESS_ASSET, action))) == []
+
+
+def test_parts_that_cannot_have_it_any_more_are_left_out():
+    known = with_status(INSTALLED, VOICEMAIL, status=AssetStatus.INACTIVE)
+    known = with_status(known, TEXTING, TEXT_BASIC, status=AssetStatus.SUSPENDED)
+    suspended, deleted = (whole(raw(about(WIRELESS_ASSET, x)), known) for x in (Action.SUSPEND, Action.DELETE))
+    assert {x.product for x in suspended.lines} == {"WIRELESS", "PLAN", "PHONE"}
+    assert {x.product for x in deleted.lines} == {"WIRELESS", "PLAN", "PHONE", "TEXTING", "TEXT-BASIC"}
+
+
+def test_what_was_said_is_kept_and_completed_the_same_every_time():
+    given = raw(about(WIRELESS_ASSET, Action.SUSPEND, about(TEXTING, Action.SUSPEND)), priority=2)
+    once = whole(given)
+    assert [x.id for x in once.lines if x.product.startswith("TEXT")] == ["1.1", "1.1.bbbbbbbb"]
+    again = whole(replace(once, as_sent=None))
+    assert [replace(x, changes=None) for x in again.lines] == list(once.lines)
+    assert once.as_sent == digest(given)
+
+
+@pytest.mark.req("B54", "B56")
+def test_an_update_says_what_differs_and_what_stays():
+    given = about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199", attributes={"apn": "fast"}, quantity=1)
+    (updated,) = whole(raw(given)).lines
+    assert updated.changes == ("service_id", "attributes")
+    assert (updated.product, updated.quantity, updated.billing_account) == ("WIRELESS", 1, "ACME-BA")
+
+
+def test_attributes_are_merged_and_what_may_be_blank_can_be_blanked():
+    was = wireless_assets(attributes={"apn": "slow", "roaming": True}, promotion_ref="SPRING")
+    known = facts(*was)
+    given = about(WIRELESS_ASSET, Action.UPDATE, attributes={"apn": "fast"}, promotion_ref=None, billing_account=None)
+    (updated,) = whole(raw(given), known).lines
+    assert updated.changes == ("attributes", "promotion_ref")
+    will_be = changed(was[0], updated)
+    assert (will_be.attributes, will_be.promotion_ref) == ({"apn": "fast", "roaming": True}, None)
+    assert updated.billing_account == "ACME-BA"
+
+
+@pytest.mark.req("B22", "C23")
+def test_all_of_a_service_gets_the_accounts_that_the_service_gets():
+    other = {"billing_account": "OTHER-BA", "billing_profile": "OTHER-BP"}
+    given = whole(raw(about(WIRELESS_ASSET, Action.UPDATE, **other)))
+    assert {x.product for x in given.lines} == {"WIRELESS", "PLAN", "VOICEMAIL", "PHONE", "TEXTING", "TEXT-BASIC"}
+    assert {x.changes for x in given.lines} == {("billing_account", "billing_profile")}
+    assert {x.action for x in given.lines} == {Action.UPDATE}
+    part = raw(about(PLAN, Action.UPDATE, **other))
+    assert {x for x, *_ in broken(part)} == {"ACCT_MISMATCH"}
+
+
+def test_what_joins_a_service_has_its_accounts_and_its_lines_parents():
+    given = raw(about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF")))
+    joined = whole(given).by_id["1.1"]
+    assert joined.account_triple == {
+        "billing_account": "ACME-BA", "service_account": "ACME-BA", "billing_profile": "ACME-BP"
+    }  # fmt: skip
+    assert broken(given) == []
+
+
+def test_a_part_by_itself_knows_its_service_and_what_the_network_runs_it_as():
+    later = replace(VOICEMAIL, created_by="a later order")
+    known = replace(INSTALLED, assets={**INSTALLED.assets, later.id: later})
+    came_with, came_later = (
+        whole(raw(about(x, Action.DELETE)), y) for x, y in ((VOICEMAIL, INSTALLED), (later, known))
+    )
+    assert (came_with.lines[0].service, came_with.lines[0].network) == (WIRELESS_ASSET.id, WIRELESS_ASSET.id)
+    assert (came_later.lines[0].service, came_later.lines[0].network) == (WIRELESS_ASSET.id, VOICEMAIL.id)
+
+
+# ── moves and replacements ──
+
+
+@pytest.mark.req("B53")
+def test_a_move_mirrors_the_whole_service_in_one_bundle():
+    given = raw(moved_to(service_point="SP-2"), about(WIRELESS_ASSET, Action.MOVE_DELETE))
+    known = facts(*wireless_assets(service_point="SP-1"), arrived=NOW)
+    moved = whole(given, known)
+    assert {x.root for x in moved.lines} == {"1"}
+    new = {x.product: x for x in moved.lines if x.action is Action.MOVE_ADD}
+    old = {x.product: x for x in moved.lines if x.action is Action.MOVE_DELETE}
+    assert new.keys() == old.keys() == {"WIRELESS", "PLAN", "VOICEMAIL", "PHONE", "TEXTING", "TEXT-BASIC"}
+    for product, half in new.items():
+        assert (half.related_line, old[product].related_line) == (old[product].id, half.id)
+        assert half.asset is None
+    assert new["WIRELESS"].service_point == "SP-2"
+    assert new["WIRELESS"].service_id == "555-0100"
+    assert new["TEXT-BASIC"].parent == new["TEXTING"].id
+    assert broken(given, known) == []
+
+
+def test_parts_in_the_same_place_move_along_and_others_stay_where_they_are():
+    bundle = asset("aaaaaaaa-w", "WIRELESS", service_point="SP-1")
+    here, elsewhere = (
+        asset(f"{x}{x}{x}{x}{x}{x}{x}{x}", "PLAN", parent=bundle, service_point=y)
+        for x, y in (("1", "SP-1"), ("2", "SP-9"))
+    )
+    moved = whole(
+        raw(moved_to(service_point="SP-2"), about(bundle, Action.MOVE_DELETE)), facts(bundle, here, elsewhere)
+    )
+    assert {x.id: x.service_point for x in moved.lines if x.action is Action.MOVE_ADD} == {
+        "1": "SP-2", "1.11111111": "SP-2", "1.22222222": "SP-9"
+    }  # fmt: skip
+
+
+@pytest.mark.req("B53")
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((moved_to(service_point="SP-2"),), [("ASSET_STATE", "1", "related_line")]),
+        ((about(WIRELESS_ASSET, Action.MOVE_DELETE),), [("ASSET_STATE", "1", "related_line")]),
+        (
+            (moved_to(attributes={"floor": 3}), about(WIRELESS_ASSET, Action.MOVE_DELETE)),
+            [("ASSET_STATE", "1", "service_point")],
+        ),
+        (
+            (moved_to(service_point="SP-2", quantity=2), about(INTERNET, Action.MOVE_DELETE)),
+            [("ASSET_STATE", "1", "quantity")],
+        ),
+        (
+            (moved_to(service_point="SP-2"), about(TEXTING, Action.MOVE_DELETE)),
+            [("ASSET_STATE", "2", "action")],
+        ),
+    ],
+)  # fmt: skip
+def test_half_a_move_a_move_to_the_same_place_and_a_move_of_a_part_are_refused(
+    lines: tuple[Line, ...], expected: object
+):
+    assert [x for x in broken(raw(*lines)) if x[0] == "ASSET_STATE"] == expected
+
+
+def test_two_moves_in_one_order_say_which_halves_belong_together():
+    other = asset("jjjjjjjj-j", "INTERNET")
+    known = facts(INTERNET, other)
+    gone = about(INTERNET, Action.MOVE_DELETE), about(other, Action.MOVE_DELETE)
+    new = [line("INTERNET", action=Action.MOVE_ADD, changes=("service_point",), service_point=x) for x in ("A", "B")]
+    assert {x[0::2] for x in broken(raw(*new, *gone), known)} >= {("ASSET_STATE", "related_line")}
+    named = [replace(x, fields=x.fields | {"related_line": y}) for x, y in zip(new, ("4", "3"), strict=True)]
+    moved = whole(raw(*named, *gone), known)
+    assert {x.id: x.root for x in moved.lines} == {"1": "1", "2": "2", "3": "2", "4": "1"}
+    assert broken(raw(*named, *gone), known) == []
+
+
+@pytest.mark.req("B43", "B68", "B69")
+def test_one_service_in_place_of_another_is_an_addition_and_a_deletion_carried_out_together():
+    new = line(
+        "WIRELESS",
+        line("PLAN"),
+        replaces=INTERNET.id,
+        billing_account="ACME-BA",
+        service_account="ACME-BA",
+        billing_profile="ACME-BP",
+    )
+    given = raw(new, about(INTERNET, Action.DELETE))
+    assert broken(given) == []
+    assert {x.root for x in whole(given).lines} == {"1"}
+    assert broken(raw(new)) == [("ASSET_STATE", "1", "replaces")]
+
+
+# ── what changes cost ──
+
+
+def charged(*products: str, trigger: ChargeTrigger) -> Catalog:
+    """The wireless catalog, where a change of these products costs something."""
+    charge = ServiceCharge(trigger=trigger, product="FEE")
+    priced = (replace(x, service_charges=(charge,)) if x.code in products else x for x in WIRELESS)
+    return catalog(*priced, item("FEE"))
+
+
+def charges(given: Order, products: Catalog, known: Facts = INSTALLED) -> list[tuple[str, str | None, str | None]]:
+    """The charges as (line, the line they are for, the service where the order has no line of it)."""
+    found = whole(given, known, products)
+    assert validate(found, products, known) == ()
+    return sorted((x.id, x.related_line, x.service) for x in found.lines if x.is_charge)
+
+
+@pytest.mark.req("B24", "B26")
+def test_a_suspension_costs_once_for_each_service_that_has_a_charge_for_it():
+    products = charged("WIRELESS", "TEXTING", trigger=ChargeTrigger.SUSPEND)
+    assert charges(raw(about(WIRELESS_ASSET, Action.SUSPEND)), products) == [
+        ("1.suspend", "1", None),
+        ("1.tttttttt.suspend", "1.tttttttt", None),
+    ]
+    assert charges(raw(about(TEXTING, Action.SUSPEND)), products) == [("1.suspend", "1", None)]
+    assert charges(raw(about(WIRELESS_ASSET, Action.DELETE)), products) == []
+
+
+@pytest.mark.req("B24")
+def test_additions_and_context_cost_no_service_charge():
+    products = catalog(
+        *(
+            replace(x, service_charges=tuple(ServiceCharge(trigger=y, product="FEE") for y in ChargeTrigger))
+            for x in WIRELESS
+        ),
+        item("FEE"),
+    )
+    assert charges(raw(about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF"))), products) == []
+
+
+@pytest.mark.req("B24", "B26")
+def test_a_change_of_a_part_costs_what_its_service_says():
+    products = charged("WIRELESS", "TEXTING", trigger=ChargeTrigger.UPDATE)
+    part = about(PLAN, Action.UPDATE, price=DOLLARS[5])
+    assert charges(raw(part), products) == [("1.update", "1", WIRELESS_ASSET.id)]
+    assert charges(raw(about(WIRELESS_ASSET, Action.NONE, part)), products) == [("1.update", "1", None)]
+
+
+@pytest.mark.req("B26")
+def test_an_update_costs_for_the_service_and_those_nested_in_it():
+    products = charged("WIRELESS", "TEXTING", trigger=ChargeTrigger.UPDATE)
+    given = raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199"))
+    assert charges(given, products) == [("1.update", "1", None), ("1.update-", "1", TEXTING.id)]
+
+
+@pytest.mark.req("B25")
+@pytest.mark.parametrize("way", ["promo_upgrade", "promo_downgrade"])
+def test_a_better_or_worse_promotion_costs_what_that_costs_and_not_an_update(way: str):
+    products = charged("WIRELESS", trigger=ChargeTrigger(way))
+    given = about(WIRELESS_ASSET, Action.UPDATE, promotion_ref="GOLD")
+    assert charges(raw(given, reason=way), products) == [(f"1.{way}", "1", None)]
+    assert charges(raw(given), products) == []
+    assert charges(raw(given, reason=way), charged("WIRELESS", trigger=ChargeTrigger.UPDATE)) == []
+
+
+@pytest.mark.req("B24", "B58")
+def test_a_move_costs_once_and_is_charged_to_the_new_half():
+    products = charged("INTERNET", trigger=ChargeTrigger.MOVE)
+    given = raw(moved_to(service_point="SP-2"), about(INTERNET, Action.MOVE_DELETE))
+    assert charges(given, products) == [("1.move", "1", None)]
+
+
+def test_charges_that_are_sent_along_are_made_anew():
+    products = charged("WIRELESS", trigger=ChargeTrigger.SUSPEND)
+    once = whole(raw(about(WIRELESS_ASSET, Action.SUSPEND)), INSTALLED, products)
+    assert [x.id for x in whole(replace(once, as_sent=None), INSTALLED, products).lines] == [x.id for x in once.lines]
+
+
+# ── which changes are taken ──
+
+
+@pytest.mark.req("A18")
+def test_a_new_product_names_no_asset():
+    assert ("ASSET_STATE", "1", "asset") in broken(raw(line("INTERNET", asset=INTERNET.id)))
+
+
+@pytest.mark.req("A19", "A20")
+@pytest.mark.parametrize(
+    ("action", "allowed"),
+    [
+        (Action.UPDATE, {AssetStatus.ACTIVE}),
+        (Action.SUSPEND, {AssetStatus.ACTIVE}),
+        (Action.RESUME, {AssetStatus.SUSPENDED}),
+        (Action.DELETE, {AssetStatus.ACTIVE, AssetStatus.SUSPENDED}),
+        (Action.MOVE_DELETE, {AssetStatus.ACTIVE}),
+        (Action.NONE, set(AssetStatus)),
+    ],
+)
+@pytest.mark.parametrize("status", list(AssetStatus))
+def test_an_asset_allows_a_change_in_the_right_state_only(
+    action: Action, status: AssetStatus, allowed: set[AssetStatus]
+):
+    known = with_status(INSTALLED, INTERNET, EVENT, status=status)
+    given = about(INTERNET, action, **({"service_id": "a"} if action is Action.UPDATE else {}))
+    lines = (moved_to(service_point="SP-2"), given) if action is Action.MOVE_DELETE else (given,)
+    found = broken(raw(*lines), known)
+    assert found == ([] if status in allowed else [("ASSET_STATE", str(len(lines)), "action")])
+
+
+@pytest.mark.req("A19")
+def test_a_change_names_an_asset_of_the_same_account():
+    others = asset("oooooooo", "INTERNET", account="OTHER")
+    known = replace(INSTALLED, assets={**INSTALLED.assets, others.id: others})
+    for named in (others, replace(INTERNET, id="nobody")):
+        assert ("ASSET_STATE", "1", "asset") in broken(raw(about(named, Action.SUSPEND)), known)
+    assert ("ASSET_STATE", "1", "asset") in broken(raw(line("INTERNET", action=Action.SUSPEND)))
+
+
+@pytest.mark.req("B43", "B68", "B69")
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (INTERNET, "FASTER-INTERNET", "SSB_SWITCH"),
+        (INTERNET, "WIRELESS", "SSB_TO_SB"),
+        (WIRELESS_ASSET, "INTERNET", "ASSET_STATE"),
+    ],
+)
+def test_an_asset_keeps_its_product(old: Asset, new: str, code: str):
+    products = catalog(*WIRELESS, *(replace(x, code="FASTER-INTERNET") for x in WIRELESS if x.code == "INTERNET"))
+    given = line(new, asset=old.id, action=Action.UPDATE, changes=("service_id",), service_id="555-0199")
+    assert broken(raw(given), products=products) == [(code, "1", "product")]
+
+
+@pytest.mark.req("B52")
+def test_the_product_of_a_simple_bundle_is_not_cancelled_without_its_service():
+    part = about(EVENT, Action.DELETE)
+    assert broken(raw(part)) == [("SSB_PRODUCT_CANCEL", "1", "action")]
+    assert broken(raw(about(INTERNET, Action.NONE, part))) == [("SSB_PRODUCT_CANCEL", "1.1", "action")]
+    assert broken(raw(about(INTERNET, Action.DELETE, part))) == []
+
+
+@pytest.mark.req("B52")
+def test_a_part_of_an_ordinary_bundle_may_be_cancelled_by_itself():
+    assert broken(raw(about(VOICEMAIL, Action.DELETE))) == []
+    assert broken(raw(about(WIRELESS_ASSET, Action.NONE, about(VOICEMAIL, Action.DELETE)))) == []
+
+
+@pytest.mark.req("B41")
+def test_nothing_is_added_to_a_simple_bundle_that_runs():
+    assert broken(raw(about(INTERNET, Action.NONE, line("VOICEMAIL")))) == [("SSB_CHILD", "1.1", "product")]
+
+
+@pytest.mark.req("B01")
+def test_a_service_keeps_the_components_it_needs_and_gets_no_more_than_it_takes():
+    assert broken(raw(about(PLAN, Action.DELETE))) == [("STRUCTURE", "1", "action")]
+    context = about(WIRELESS_ASSET, Action.NONE, about(PLAN, Action.DELETE))
+    assert broken(raw(context)) == [("STRUCTURE", "1", "lines")]
+    another = about(WIRELESS_ASSET, Action.NONE, line("PLAN"))
+    assert broken(raw(another)) == [("STRUCTURE", "1", "lines")]
+    instead = about(WIRELESS_ASSET, Action.NONE, about(PLAN, Action.DELETE), line("PLAN"))
+    assert broken(raw(instead)) == []
+
+
+@pytest.mark.req("A19")
+def test_a_part_is_not_suspended_or_resumed_without_its_service_but_a_nested_service_is():
+    assert broken(raw(about(VOICEMAIL, Action.SUSPEND))) == [("ASSET_STATE", "1", "action")]
+    assert broken(raw(about(TEXTING, Action.SUSPEND))) == []
+    off = with_status(INSTALLED, *wireless_assets(), status=AssetStatus.SUSPENDED)
+    assert broken(raw(about(TEXTING, Action.RESUME)), off) == [("ASSET_STATE", "1", "action")]
+    assert broken(raw(about(WIRELESS_ASSET, Action.RESUME)), off) == []
+
+
+@pytest.mark.req("A20")
+def test_below_what_reaches_everything_nothing_else_is_asked_for():
+    mixed = about(WIRELESS_ASSET, Action.SUSPEND, about(TEXTING, Action.DELETE))
+    assert broken(raw(mixed)) == [("STRUCTURE", "1.1", "action")]
+
+
+def test_a_line_stands_under_the_line_of_its_assets_parent():
+    misplaced = about(WIRELESS_ASSET, Action.NONE, about(TEXT_BASIC, Action.UPDATE, price=DOLLARS[5]))
+    assert broken(raw(misplaced)) == [("STRUCTURE", "1.1", "asset")]
+    foreign = about(WIRELESS_ASSET, Action.NONE, about(EVENT, Action.UPDATE, service_id="a"))
+    assert ("STRUCTURE", "1.1", "asset") in broken(raw(foreign))
+    part = about(VOICEMAIL, Action.UPDATE, price=DOLLARS[5])
+    assert {x[:2] for x in broken(raw(about(WIRELESS_ASSET, Action.NONE, part, part)))} == {
+        ("STRUCTURE", "1.1"), ("STRUCTURE", "1.2")
+    }  # fmt: skip
+
+
+@pytest.mark.req("A19")
+def test_an_update_that_changes_nothing_is_refused():
+    assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0100"))) == [("ASSET_STATE", "1", "action")]
+    assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, about(PLAN, Action.UPDATE, price=DOLLARS[5])))) == []
+
+
+@pytest.mark.req("B44", "B54")
+def test_the_accounts_of_a_simple_bundle_change_together_or_not_at_all():
+    assert ("SSB_ACCT", "1", "billing_account") in broken(
+        raw(about(INTERNET, Action.UPDATE, billing_account="OTHER-BA"))
+    )
+    everything = {"billing_account": "OTHER-BA", "service_account": "OTHER-BA", "billing_profile": "OTHER-BP"}
+    assert broken(raw(about(INTERNET, Action.UPDATE, **everything))) == []
+
+
+def test_what_is_not_sold_any_more_can_still_be_changed_and_disconnected():
+    retired = catalog(*(replace(x, lifecycle=Lifecycle.RETIRED) for x in WIRELESS), version=2)
+    dropped = catalog(unbilled("SOMETHING-ELSE"), version=2)
+    for products in (retired, dropped):
+        assert broken(raw(about(WIRELESS_ASSET, Action.DELETE)), products=products) == []
+        assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199")), products=products) == []
+
+
+# ── what is open on an asset ──
+
+
+def pending(number: int, due: datetime, *lines: Line) -> Pending:
+    known = replace(INSTALLED, arrived=due)
+    return Pending(order=f"{number:032}", number=number, version=1, due=due, lines=whole(raw(*lines), known).lines)
+
+
+def at(day: int, month: int = 6) -> datetime:
+    return datetime(2026, month, day, tzinfo=UTC)
+
+
+SUSPENDED_LATER = pending(1001, at(10), about(WIRELESS_ASSET, Action.SUSPEND))
+
+
+@pytest.mark.req("A19")
+def test_a_change_is_judged_by_what_the_asset_will_be_when_it_is_due():
+    known = replace(INSTALLED, pending=(SUSPENDED_LATER,))
+    assert broken(raw(about(WIRELESS_ASSET, Action.RESUME, due_date=date(2026, 7, 1))), known) == []
+    assert broken(raw(about(WIRELESS_ASSET, Action.RESUME)), known) == [("ASSET_STATE", "1", "action")]
+    assert broken(raw(about(WIRELESS_ASSET, Action.SUSPEND)), known) == []
+    assert broken(raw(about(WIRELESS_ASSET, Action.SUSPEND), requested_start=at(11)), known) == [
+        ("ASSET_STATE", "1", "action")
+    ]
+
+
+@pytest.mark.req("A19")
+def test_the_open_order_that_stands_in_the_way_is_named():
+    known = replace(INSTALLED, pending=(SUSPENDED_LATER,))
+    given = whole(raw(about(WIRELESS_ASSET, Action.SUSPEND, due_date=date(2026, 7, 1))), known)
+    (violation,) = validate(given, WIRELESS, known)
+    assert violation.message == "An asset that is suspended, by order 1001, does not allow this action."
+
+
+@pytest.mark.req("A20")
+@pytest.mark.parametrize("day", [1, 20])
+def test_nothing_more_is_asked_of_what_somebody_has_asked_to_disconnect(day: int):
+    known = replace(INSTALLED, pending=(pending(1002, at(10), about(WIRELESS_ASSET, Action.DELETE)),))
+    for named, action in (
+        (WIRELESS_ASSET, Action.DELETE),
+        (WIRELESS_ASSET, Action.SUSPEND),
+        (VOICEMAIL, Action.DELETE),
+    ):
+        given = whole(raw(about(named, action, due_date=date(2026, 6, day))), known)
+        (violation,) = [x for x in validate(given, WIRELESS, known) if x.line == "1"]
+        assert (violation.code, violation.rule) == ("OPEN_DELETE", "A20")
+        assert violation.message == "A request has already been made to disconnect this service item: order 1002."
+
+
+@pytest.mark.req("A19", "C35")
+def test_several_changes_in_one_order_build_on_one_another():
+    holiday = raw(
+        about(WIRELESS_ASSET, Action.RESUME, due_date=date(2026, 8, 1)),
+        about(WIRELESS_ASSET, Action.SUSPEND, due_date=date(2026, 7, 1)),
+        about(WIRELESS_ASSET, Action.DELETE, due_date=date(2026, 12, 1)),
+    )
+    assert broken(holiday) == []
+    assert ("ASSET_STATE", "2", "action") in broken(raw(*[about(WIRELESS_ASSET, Action.SUSPEND)] * 2))
+
+
+def test_what_another_order_adds_is_deleted_with_the_service():
+    joins = pending(1003, at(10), about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF")))
+    known = replace(INSTALLED, pending=(joins,))
+    later, sooner = (
+        whole(raw(about(WIRELESS_ASSET, Action.DELETE, due_date=date(2026, 6, x))), known) for x in (20, 5)
+    )
+    assert "HALF-OFF" in {x.product for x in later.lines}
+    assert "HALF-OFF" not in {x.product for x in sooner.lines}
+
+
+@pytest.mark.req("C23")
+def test_an_asset_past_its_end_takes_no_change_and_one_that_is_to_end_does():
+    ends = facts(replace(INTERNET, service_end=at(10)), arrived=NOW)
+    suspended = about(INTERNET, Action.SUSPEND)
+    assert broken(raw(suspended), ends) == []
+    assert broken(raw(suspended, requested_start=at(11)), ends) == [("ASSET_STATE", "1", "action")]
+    assert broken(raw(about(INTERNET, Action.DELETE, due_date=date(2026, 6, 10))), ends) == []
