@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from email.message import Message
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from fastapi import Request, Response
@@ -62,13 +63,18 @@ class _StrictRequest(Request):
 
 def require_media_type(request: Request, *accepted: str) -> str:
     """The body's media type; 415 when it is none of the accepted, or the body is encoded in any way but UTF-8."""
-    header = Message()
-    header["content-type"] = request.headers.get("content-type", "")
-    charset = header.get_param("charset", "utf-8")
-    media_type = header.get_content_type() if header["content-type"] else ""
-    if media_type not in accepted or str(charset).lower() != "utf-8" or "content-encoding" in request.headers:
+    media_type, charset = _media_type(request.headers.get("content-type", ""))
+    if media_type not in accepted or charset != "utf-8" or "content-encoding" in request.headers:
         raise Problem(415, "Unsupported media type", f"Send {' or '.join(accepted)} in UTF-8, not compressed.")
     return media_type
+
+
+@lru_cache(maxsize=100)
+def _media_type(content_type: str) -> tuple[str, str]:
+    """Media type and charset that a header names."""
+    header = Message()
+    header["content-type"] = content_type
+    return header.get_content_type() if content_type else "", str(header.get_param("charset", "utf-8")).lower()
 
 
 async def read_within_bounds(request: Request) -> bytes:

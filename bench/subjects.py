@@ -14,7 +14,9 @@ from bench.connection import Answer, Connection
 from domain.order import State
 from workflows.messages import OrderEnd, workflow_id
 
-LOOK_FIRST_S = 0.002
+LOOK_FIRST_S, NEXT_LOOK = 0.01, 3
+"""When a run is looked for that may not be started yet, and how much later each time: a look in vain costs the server,
+and would be counted as if the order did."""
 GIVE_UP_S = 60.0
 BARE_QUEUE = "bench"
 
@@ -89,7 +91,7 @@ class House:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
                 await asyncio.sleep(pause_s)
-                pause_s *= 2
+                pause_s *= NEXT_LOOK
             else:
                 break
         if end.state is not State.COMPLETED:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from domain.money import Money
@@ -209,7 +209,12 @@ def asset_id(order_id: str, line: OrderLine) -> str:
 
     It stays the same through revisions of the order, because lines keep their ids (2.1).
     """
-    return line.asset or str(uuid5(_ASSETS, f"{UUID(order_id)}/{line.id}"))
+    return line.asset or _new_asset_id(order_id, line.id)
+
+
+@lru_cache(maxsize=10_000)
+def _new_asset_id(order_id: str, line_id: str) -> str:
+    return str(uuid5(_ASSETS, f"{UUID(order_id)}/{line_id}"))
 
 
 _ASSETS = uuid5(NAMESPACE_OID, "orderloom.asset")

@@ -853,8 +853,18 @@ def _step_key(order: str, step: str, generation: int) -> str:
 
 def _plan_rows(items: Sequence[PlanItem]) -> str:
     rows = [
-        {**asdict(x), "id": x.id, "position": i, "system": x.function.system, "no_return": x.no_return}
-        for i, x in enumerate(items)
+        {
+            "id": x.id,
+            "position": position,
+            "function": x.function,
+            "system": x.function.system,
+            "subject": x.subject,
+            "root": x.root,
+            "lines": x.lines,
+            "depends_on": x.depends_on,
+            "no_return": x.no_return,
+        }
+        for position, x in enumerate(items)
     ]
     return json.dumps(rows)
 
