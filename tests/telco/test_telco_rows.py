@@ -15,7 +15,7 @@ from domain.catalog_document import read_all
 from domain.decomposed import Decomposed
 from domain.decomposition import decompose
 from domain.facts import AccountFact, Facts
-from domain.order import Order
+from domain.order import Order, with_defaults
 from domain.plan import Function
 from domain.publishing import Proposal, check, with_synchronization
 from domain.validation import validate
@@ -49,7 +49,7 @@ def catalog() -> Catalog:
 
 
 def order(body: Mapping[str, Any]) -> Order:
-    return OrderIn.model_validate(body).order()
+    return with_defaults(OrderIn.model_validate(body).order())
 
 
 @pytest.mark.req("B01", "B08", "B22", "B36")

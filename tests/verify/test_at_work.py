@@ -98,7 +98,7 @@ async def test_the_command_tells_every_invariant_and_whether_one_is_broken(
 
 async def test_the_command_says_what_it_cannot_find(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "verify", "--data", str(tmp_path), cwd=ROOT, env={"PATH": ""},
+        sys.executable, "-m", "cli", "verify", cwd=ROOT, env={"PATH": "", "HOME": str(tmp_path)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     _, complaint = await process.communicate()
@@ -106,11 +106,12 @@ async def test_the_command_says_what_it_cannot_find(tmp_path: Path) -> None:
     assert b"ORDERLOOM_DATABASE_URL" in complaint
 
 
-async def _verify(copy: Copy, data: Path, *options: str) -> tuple[int | None, str]:
+async def _verify(copy: Copy, home: Path, *options: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "verify", "--data", str(data), "--grace", "0", *options,
+        sys.executable, "-m", "cli", "verify", "--grace", "0", *options,
         cwd=ROOT,
         env={
+            "HOME": str(home),
             "ORDERLOOM_DATABASE_URL": copy.engine.url.render_as_string(hide_password=False),
             "ORDERLOOM_TEMPORAL_ADDRESS": copy.world.client.service_client.config.target_host,
             "ORDERLOOM_TASK_QUEUE": copy.world.task_queue,
