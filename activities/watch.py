@@ -41,6 +41,7 @@ THOROUGH_EVERY_MIN = 10
 """So often all open orders are held against all open runs: two numbers that are equal can hide two errors."""
 KEPT: Mapping[str, timedelta] = {"Watch": timedelta(hours=1), "Reconciliation": timedelta(days=1)}
 """How long runs of what recurs are kept that came to their own end; what they found is in our rows."""
+THOROUGH_FOR_S = 20
 AT_MOST = 500
 """How many doubtful orders are looked at in one look."""
 
@@ -164,8 +165,8 @@ class _Looking:
 
     @property
     def is_thorough(self) -> bool:
-        """Whether this look takes its time."""
-        return self.now.minute % THOROUGH_EVERY_MIN == 0
+        """Whether this look takes its time: one or two looks every ten minutes."""
+        return self.now.minute % THOROUGH_EVERY_MIN == 0 and self.now.second < THOROUGH_FOR_S
 
     async def forget(self) -> None:
         """Let the runs of what recurs not bury those of orders, in the UI and on the disk."""
@@ -188,8 +189,10 @@ class _Looking:
         asked = [*known, *sorted(doubtful.difference(known))][:AT_MOST]
         if not asked:
             return ()
+        ended = {x: await self.runs.ended(x) for x in asked}
+        # The rows are read after that: an order is over before its run is, so what has just ended by itself agrees.
         rows = await asyncio.to_thread(self.rows.orders, asked, settled_before=self.now - SETTLED_AFTER)
-        found = [self._disagrees(x, rows.get(x), await self.runs.ended(x)) for x in asked]
+        found = [self._disagrees(x, rows.get(x), ended[x]) for x in asked]
         return [x for x in found if x is not None]
 
     def _disagrees(self, order_id: str, order: WatchedOrder | None, ended: str | None) -> Finding | None:

@@ -66,7 +66,7 @@ def later(shop: Shop, **duration: float) -> None:
 
 def thoroughly(shop: Shop) -> None:
     """Time passes until a look takes its time."""
-    shop.clock.set(shop.now().replace(minute=10, tzinfo=None).isoformat())
+    shop.clock.set(shop.now().replace(minute=10, second=0, tzinfo=None).isoformat())
 
 
 async def once(shop: Shop, true: Callable[[Look], bool]) -> Look:
