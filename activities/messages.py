@@ -44,7 +44,8 @@ class Batch:
 class Outcome:
     """What became of one step: done (``code`` is none), refused, or still at work (``again_in_s``).
 
-    ``order_state`` is the order's state when the step brought the whole order to its end.
+    ``order_state`` is the order's state when the step brought the whole order to its end, ``lines`` are those that a
+    refusal is about.
     """
 
     step: str
@@ -53,6 +54,7 @@ class Outcome:
     message: str | None = None
     again_in_s: float | None = None
     order_state: State | None = None
+    lines: tuple[str, ...] = ()
     wakes: str | None = None
     """The order that waited for the assets of a bundle that is at its end, and whose turn it is."""
 

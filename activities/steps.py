@@ -18,6 +18,9 @@ from domain.plan import PROVING, Function, PlanItem
 from domain.progress import Done
 from domain.provisioning import Working
 
+MOST_LINES = 100
+"""Of how many lines a run is told that a refusal is about them."""
+
 
 @dataclass(frozen=True)
 class StepActivities:
@@ -67,7 +70,7 @@ class StepActivities:
         finally:
             done = [x for x in answers.values() if isinstance(x, Done)]
             state = self.journal.done(in_flight, done) if done else None
-        outcomes = tuple(outcome(step, answer, state) for step, answer in answers.items())
+        outcomes = tuple(outcome(in_flight.item(step), answer, state) for step, answer in answers.items())
         return tuple(replace(x, wakes=self._next(in_flight, done, x.step)) for x in outcomes)
 
     def _next(self, in_flight: InFlight, done: Sequence[Done], step: str) -> str | None:
@@ -91,14 +94,15 @@ class StepActivities:
             self.journal.sent(in_flight.id, steps=proving, at=self.clock())
 
 
-def outcome(step: str, answer: Done | Working | Refused, order_state: State | None) -> Outcome:
+def outcome(item: PlanItem, answer: Done | Working | Refused, order_state: State | None) -> Outcome:
     """An answer as the workflow needs it; the step that ends a bundle tells what became of the order."""
     match answer:
         case Done():
-            return Outcome(step=step, at=answer.at, order_state=order_state if answer.installation else None)
+            return Outcome(step=item.id, at=answer.at, order_state=order_state if answer.installation else None)
         case Working():
-            return Outcome(step=step, again_in_s=answer.again_in_s, message=answer.why)
+            return Outcome(step=item.id, again_in_s=answer.again_in_s, message=answer.why)
         case Refused():
-            return Outcome(step=step, code=answer.code[:100], message=answer.message[:1_000])
+            lines = tuple(x for x in item.lines if x in answer.lines)[:MOST_LINES]
+            return Outcome(step=item.id, code=answer.code[:100], message=answer.message[:1_000], lines=lines)
         case _:
             assert_never(answer)

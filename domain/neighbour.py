@@ -10,10 +10,14 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A definite business no: nothing happened, and asking again with the same key gives the same no."""
+    """A definite business no: nothing happened, and asking again with the same key gives the same no.
+
+    ``lines`` are those of the order that it is about, where the neighbour can tell.
+    """
 
     code: str
     message: str
+    lines: tuple[str, ...] = ()
 
 
 class Unavailable(Exception):  # noqa: N818 - a surprise of the neighbour, named as operators say it

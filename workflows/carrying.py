@@ -88,7 +88,7 @@ class Carrying(Deciding):
         elif outcome.again_in_s is not None:
             self._wait_on(step, outcome.again_in_s)
         elif outcome.code is not None:
-            self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True)
+            self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True, lines=outcome.lines)
         else:
             step.state, step.at, step.at_work_since = StepState.DONE, outcome.at, None
             self._progress.state = outcome.order_state or self._progress.state

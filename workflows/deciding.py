@@ -22,7 +22,9 @@ _OPENED: type[Opened | None] = cast("Any", Opened | None)
 class Deciding(UnderWay):
     """An order under way whose steps may need a person (W5)."""
 
-    def _fall_out(self, step: StepProgress, *, code: str, message: str, refused: bool) -> None:
+    def _fall_out(
+        self, step: StepProgress, *, code: str, message: str, refused: bool, lines: tuple[str, ...] = ()
+    ) -> None:
         self._progress.fallout_count += 1
         undecided = self._progress.fall_out(
             step,
@@ -31,6 +33,7 @@ class Deciding(UnderWay):
             code=code,
             message=message,
             refused=refused,
+            lines=lines,
         )
         if workflow.patched(SAID_BEFORE_WRITTEN):
             self._start(self._put_on_the_work_list(step, undecided), among=self._sending)
@@ -68,7 +71,7 @@ class Deciding(UnderWay):
         if resolution.decision == Decision.RETRY_WITH:
             ref = self._progress.ref
             self._progress.ref = replace(ref, corrections=ref.corrections + 1)
-            corrected = correction(resolution.input, line=step.item.subject)
+            corrected = correction(resolution.input, line=undecided.fallout.lines[0])
         skipped = resolution.decision == Decision.SKIP
         if skipped:
             given = actual_date(resolution.input, now=workflow.now())

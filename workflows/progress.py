@@ -263,8 +263,9 @@ class OrderProgress:
         code: str,
         message: str,
         refused: bool,
+        lines: tuple[str, ...] = (),
     ) -> Undecided:
-        """Park a step until a person decides about it."""
+        """Park a step until a person decides about it; ``lines`` are those it fell out for, where that is known."""
         step.state = StepState.HELD
         item = step.item
         fallout = Fallout(
@@ -272,7 +273,7 @@ class OrderProgress:
             ref=self.ref,
             account=account,
             step=item.id,
-            lines=(item.root if item.function is Function.SYNC_CUSTOMER else item.subject,),
+            lines=lines or (item.root if item.function is Function.SYNC_CUSTOMER else item.subject,),
             type=TYPE[item.function.system],
             code=code,
             message=message[:500],

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row
 
 from adapters.inventory import statements
 from adapters.inventory.operations import (
@@ -183,9 +183,17 @@ def _shortage(connection: Connection, rows: dict[str, Any]) -> Refused:
     if not short:
         raise Unavailable("stock arrived at this very moment, ask again")
     if unknown := [x for x in short if x.available is None]:
-        return Refused(code=UNKNOWN_ITEM, message="; ".join(f"no {x.sku} at {x.location}" for x in unknown))
-    named = (f"{x.sku} at {x.location}: {x.quantity} wanted, {x.available} available" for x in short)
-    return Refused(code=NO_STOCK, message="; ".join(named))
+        named = [f"no {x.sku} at {x.location}" for x in unknown]
+        return Refused(code=UNKNOWN_ITEM, message="; ".join(named), lines=_wanting(unknown, rows))
+    named = [f"{x.sku} at {x.location}: {x.quantity} wanted, {x.available} available" for x in short]
+    return Refused(code=NO_STOCK, message="; ".join(named), lines=_wanting(short, rows))
+
+
+def _wanting(items: Sequence[Row[Any]], rows: dict[str, Any]) -> tuple[str, ...]:
+    """The lines that want one of these items."""
+    places = {(x.sku, x.location) for x in items}
+    wanted = zip(rows["lines"], rows["skus"], rows["locations"], strict=True)
+    return tuple(line for line, sku, location in wanted if (sku, location) in places)
 
 
 def _take_numbers(connection: Connection, key: str, demand: Demand) -> tuple[str, ...] | Refused:
@@ -194,23 +202,24 @@ def _take_numbers(connection: Connection, key: str, demand: Demand) -> tuple[str
     if demand.wanted is not None:
         taken += statements.TAKE_WANTED.on(connection, wanted=demand.wanted, **holder).scalars()
         if not taken:
-            return _not_taken(connection, demand.pool, demand.wanted)
+            return _not_taken(connection, demand, demand.wanted)
     for take in (statements.TAKE_FREE, statements.TAKE_LAST):
         if len(taken) < demand.quantity:
             free = take.on(connection, count=demand.quantity - len(taken), **holder).scalars()
             taken += sorted(free)
-    return tuple(taken) if len(taken) == demand.quantity else _not_taken(connection, demand.pool)
+    return tuple(taken) if len(taken) == demand.quantity else _not_taken(connection, demand)
 
 
-def _not_taken(connection: Connection, pool: str | None, wanted: str | None = None) -> Refused:
+def _not_taken(connection: Connection, demand: Demand, wanted: str | None = None) -> Refused:
+    pool, lines = demand.pool, (demand.line,)
     row = connection.execute(statements.POOL, {"pool": pool, "wanted": wanted}).one()
     if not row.known:
-        return Refused(code=UNKNOWN_ITEM, message=f"no pool {pool}")
+        return Refused(code=UNKNOWN_ITEM, message=f"no pool {pool}", lines=lines)
     if wanted is None:
-        return Refused(code=NO_STOCK, message=f"pool {pool} has too few free values")
+        return Refused(code=NO_STOCK, message=f"pool {pool} has too few free values", lines=lines)
     if not row.has_wanted:
-        return Refused(code=UNKNOWN_ITEM, message=f"no {wanted} in pool {pool}")
-    return Refused(code=NUMBER_TAKEN, message=f"{wanted} of pool {pool} is not free")
+        return Refused(code=UNKNOWN_ITEM, message=f"no {wanted} in pool {pool}", lines=lines)
+    return Refused(code=NUMBER_TAKEN, message=f"{wanted} of pool {pool} is not free", lines=lines)
 
 
 def _held(demand: Demand, values: tuple[str, ...]) -> Held:

@@ -88,9 +88,14 @@ def test_all_is_reserved_or_nothing_and_what_is_short_is_named(neighbours: Neigh
         Demand(line="3", sku=f"{name}-scarce", quantity=2),
     ]
     refused = neighbours.inventory.reserve(key=name, order=name, demands=demands)
-    assert refused == Refused(code="NO_STOCK", message=f"{name}-scarce at MAIN: 2 wanted, 1 available")
+    named = f"{name}-scarce at MAIN: 2 wanted, 1 available"
+    assert refused == Refused(code="NO_STOCK", message=named, lines=("3",))
     too_many = [Demand(line="1", sku=name, quantity=2), Demand(line="2", pool=name, quantity=10)]
-    assert _code(neighbours.inventory.reserve(key=f"{name}-n", order=name, demands=too_many)) == "NO_STOCK"
+    refused = neighbours.inventory.reserve(key=f"{name}-n", order=name, demands=too_many)
+    assert refused == Refused(code="NO_STOCK", message=f"pool {name} has too few free values", lines=("2",))
+    nowhere = [Demand(line="1", sku=name, quantity=2), Demand(line="2", sku=name, location="MOON", quantity=1)]
+    refused = neighbours.inventory.reserve(key=f"{name}-m", order=name, demands=nowhere)
+    assert refused == Refused(code="UNKNOWN_ITEM", message=f"no {name} at MOON", lines=("2",))
     assert (_stock(neighbours, name).reserved, _states(neighbours, name)) == (0, {NumberState.AVAILABLE: 9})
 
 

@@ -120,6 +120,18 @@ async def test_one_bundle_given_up_leaves_the_other_and_the_order_is_partial(sho
     assert shop.line_states(fallout["order_id"])["2"] == "completed"
 
 
+@pytest.mark.req("B27", "F11")
+async def test_a_shortage_holds_the_line_that_wants_what_is_short_and_is_corrected_there(shop: Shop) -> None:
+    handle = await shop.start(order(line("WIRELESS", line("RATE"), line("PHONE", location="MOON"))))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert (fallout["step"], fallout["line"], fallout["code"]) == ("reserve:1", "1.2", "UNKNOWN_ITEM")
+    states = shop.line_states(fallout["order_id"])
+    assert states == {"1": "inProgress", "1.1": "inProgress", "1.2": "held"}
+    await shop.decide(fallout, "retry_with", location="MAIN")
+    await handle.result()
+    assert set(shop.line_states(fallout["order_id"]).values()) == {"completed"}
+
+
 async def test_corrected_input_reaches_the_network_and_the_asset(shop: Shop) -> None:
     shop.inventory.switches.set("reserve", Switch(mode=Mode.REFUSE, remaining=1, code="NUMBER_TAKEN"))
     handle = await shop.start(order(line("WIRELESS", line("RATE"), service_id="+1-555-0999")))
