@@ -163,6 +163,9 @@ def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem
         journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {error}")
         said, kind = str(error)[:1_000], type(error).__name__
         raise ApplicationError(said, item.id, type=kind, next_retry_delay=_pause(error)) from error
+    if isinstance(answer, Working):
+        pause = timedelta(seconds=answer.again_in_s)
+        raise ApplicationError("still at work", item.id, type="Working", next_retry_delay=pause)
     if isinstance(answer, Refused):
         journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {answer.message}")
         raise ApplicationError(answer.message, item.id, type=answer.code)

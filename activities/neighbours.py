@@ -55,14 +55,41 @@ class Inventory(Protocol):
 
 
 class Provisioning(Protocol):
-    """The network."""
+    """The network.
+
+    Whatever changes a service may be answered with ``Working`` when it takes longer: ask again with the same key. A
+    move is an activation at the new place and a deactivation at the old one (5.6).
+    """
 
     def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:
-        """Bring a service up; ``Working`` when it takes longer: ask again with the same key."""
+        """Bring a service up; ``WRONG_STATE`` when it is there and suspended."""
         ...
 
-    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Refused | None:
-        """Take a service down; ``None`` when the network never had it.
+    def modify(self, *, key: str, service: NetworkService, undoes: str | None = None) -> Activation | Working | Refused:
+        """Bring a service up to date; it stays in its state, active or suspended. ``NOT_RUNNING`` when it is not there.
+
+        The modification under the key ``undoes`` is refused should it arrive afterwards: then ``service`` is what was.
+        """
+        ...
+
+    def suspend(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused:
+        """Let a service rest (F28); answered with the instant since when it does, also when it did before.
+
+        ``NOT_RUNNING`` when it is not there. The resumption under the key ``undoes`` is refused should it arrive
+        afterwards.
+        """
+        ...
+
+    def resume(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused:
+        """Let a suspended service run again; answered with the instant since when it does, also when it did before.
+
+        ``NOT_RUNNING`` when it is not there. The suspension under the key ``undoes`` is refused should it arrive
+        afterwards.
+        """
+        ...
+
+    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused | None:
+        """Take a service down, whether it runs or is suspended; ``None`` when the network never had it.
 
         An activation under the key ``undoes`` that arrives afterwards is refused.
         """
@@ -73,7 +100,10 @@ class Provisioning(Protocol):
         ...
 
     def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[RunningService]:
-        """The services that ran at an instant, ascending by key: the first of those after a key, at most ``limit``."""
+        """The services that ran or were suspended at an instant, ascending by key.
+
+        The first of those after a key, at most ``limit``.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ what it would mean.
 import math
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -113,6 +114,11 @@ class Remote:
             return response.status_code, response.headers, _body(response)
         finally:
             response.close()
+
+
+def aware(*dates: datetime | None) -> bool:
+    """Whether those of the dates that are there have a zone: others cannot be compared with any instant."""
+    return all(x is None or x.tzinfo is not None for x in dates)
 
 
 def _body(response: httpx.Response) -> bytes:

@@ -14,7 +14,7 @@ from adapters.provisioning.operations import ACTIVATE
 from adapters.switches import Mode, Switch
 from domain.billing import BilledService, InstanceState
 from domain.neighbour import every
-from domain.provisioning import RunningService
+from domain.provisioning import RunningService, ServiceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def compare(engine: Engine) -> Compared:
     running = every(lambda after: network.list_active(as_of=as_of, after=after))
     billed = every(lambda after: billing.list_active(as_of=as_of, after=after))
     return Compared(
-        running={x.service: x for x in running if x.billable},
+        running={x.service: x for x in running if x.billable and x.state is ServiceState.ACTIVE},
         billed={x.service: x for x in billed if x.service_instance is not None and x.state is InstanceState.ACTIVE},
     )
 

@@ -127,8 +127,9 @@ class Billed:
 class BilledService:
     """One service as billing lists it, for comparison with what runs (F06); it is billed only while it is active.
 
-    ``since`` is the actual date; of an initiated one, when it was initiated. ``quantity`` is that of a simple service
-    bundle's own product, ``price`` what all subscriptions of the service cost together, for a month.
+    ``since`` is the actual date; of an initiated one, when it was initiated. ``state_since`` is when it was last
+    suspended or resumed, if it ever was. ``quantity`` is that of a simple service bundle's own product, ``price`` what
+    all subscriptions of the service cost together, for a month.
     """
 
     service: str
@@ -139,6 +140,7 @@ class BilledService:
     billing_service_type: str | None = None
     quantity: int = 1
     price: Money | None = None
+    state_since: datetime | None = None
 
 
 def service_order(

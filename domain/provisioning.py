@@ -37,7 +37,7 @@ class NetworkService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activation:
-    """Proof that the service runs, and since when."""
+    """Proof of what became of a service on the network: its state, and since when it is in it."""
 
     key: str
     service: str
@@ -57,12 +57,17 @@ class Working:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningService:
-    """One service as the network lists it, for comparison with what is billed (F06)."""
+    """One service as the network lists it, for comparison with what is billed (F06); it runs only while it is active.
+
+    ``since`` is when it was activated; ``state_since`` when it was last suspended or resumed, if it ever was.
+    """
 
     service: str
     account: str
     billable: bool
     since: datetime
+    state: ServiceState = ServiceState.ACTIVE
+    state_since: datetime | None = None
 
 
 def network_service(in_flight: InFlight, item: PlanItem, *, numbers: Mapping[str, tuple[str, ...]]) -> NetworkService:

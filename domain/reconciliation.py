@@ -19,7 +19,7 @@ from domain.decomposed import Decomposed
 from domain.fallout import FalloutType, Finding
 from domain.money import Money
 from domain.order import OrderLine
-from domain.provisioning import RunningService
+from domain.provisioning import RunningService, ServiceState
 
 LISTED = 1_000
 """How many differences a comparison lists; beyond them it only counts, for then one thing is wrong, not thousands."""
@@ -235,11 +235,11 @@ def beside(
 ) -> Iterator[Beside]:
     """The three lists side by side by key, each in ascending order; none of them need be in memory as a whole.
 
-    What is not billable is no service in this sense (B04), and neither is what stands on an account alone (B19). A
-    service that billing lists twice comes twice.
+    What is not billable is no service in this sense (B04), and neither is what stands on an account alone (B19). What
+    the network has suspended it does not run (Q20). A service that billing lists twice comes twice.
     """
     sides = merge(
-        (Beside(service=x.service, running=x) for x in running if x.billable),
+        (Beside(service=x.service, running=x) for x in running if x.billable and x.state is ServiceState.ACTIVE),
         (Beside(service=x.service, billed=x) for x in billed if x.service_instance is not None),
         (Beside(service=x.service, recorded=x) for x in recorded),
         key=_service,
@@ -291,7 +291,7 @@ def _differences(found: Beside, ordered: Ordered | None, terms: Terms) -> Iterat
     if running is not None and not found.is_billed:
         state = f"billing has it {billed.state}" if billed else "billing does not have it"
         message = f"The network runs it since {running.since:{_MINUTE}}, {state}; {orders}."
-        leak = leakage(_price(found, ordered), since=running.since, until=terms.as_of)
+        leak = leakage(_price(found, ordered), since=_unbilled_since(running, billed), until=terms.as_of)
         yield _difference(DifferenceClass.ACTIVE_NOT_BILLED, found, ordered, message, leakage=leak)
     elif running is None and billed is not None and found.is_billed and (ordered is None or ordered.on_network):
         message = f"It is billed since {billed.since:{_MINUTE}}, the network does not run it; {orders}."
@@ -306,6 +306,12 @@ def _differences(found: Beside, ordered: Ordered | None, terms: Terms) -> Iterat
     else:
         for of_class, value in _mismatches(found):
             yield _difference(of_class, found, ordered, f"{_MISMATCH[of_class]} {value}; {orders}.", value=value)
+
+
+def _unbilled_since(running: RunningService, billed: BilledService | None) -> datetime:
+    """Since when it runs and is not billed: since it began, or since only one of the two was suspended or resumed."""
+    dates = (running.since, running.state_since, billed.state_since if billed else None)
+    return max(x for x in dates if x is not None)
 
 
 def _has_no_reference_yet(found: Beside, ordered: Ordered | None) -> bool:

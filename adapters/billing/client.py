@@ -21,7 +21,7 @@ from adapters.billing.operations import (
     Initiate,
     Void,
 )
-from adapters.remote import Remote
+from adapters.remote import Remote, aware
 from domain.billing import Account, Billed, BilledService, InstanceState, ServiceOrder
 from domain.catalog_sync import BillingProduct
 from domain.neighbour import PAGE, Refused
@@ -83,7 +83,7 @@ class BillingClient:
         return self._remote.ask(
             LIST_ACTIVE,
             {"as_of": as_of.isoformat(), "after": after, "limit": limit},
-            fits=lambda found: all(x.since.tzinfo and x.service > after for x in found),
+            fits=lambda found: all(aware(x.since, x.state_since) and x.service > after for x in found),
         )
 
     def products(self, *, service_instances: Sequence[str]) -> Sequence[BillingProduct]:
@@ -97,7 +97,5 @@ class BillingClient:
 
 def _fits(answer: Billed | Refused | None, key: str, state: InstanceState) -> bool:
     return not isinstance(answer, Billed) or (
-        answer.key == key
-        and answer.state is state
-        and all(x.starts is None or x.starts.tzinfo is not None for x in answer.purchases)
+        answer.key == key and answer.state is state and aware(*(x.starts for x in answer.purchases))
     )

@@ -16,7 +16,7 @@ from adapters.inventory.operations import (
     Reserve,
     Settle,
 )
-from adapters.remote import Remote
+from adapters.remote import Remote, aware
 from domain.inventory import Delivery, Demand, Reservation, ReservationState
 from domain.neighbour import Refused
 
@@ -76,4 +76,4 @@ def _is_about(answer: Reservation | Refused | None, reservation: str, state: Res
 
 
 def _proves(answer: Delivery | Refused, key: str, line: str) -> bool:
-    return isinstance(answer, Refused) or ((answer.key, answer.line) == (key, line) and answer.at.tzinfo is not None)
+    return isinstance(answer, Refused) or ((answer.key, answer.line) == (key, line) and aware(answer.at))

@@ -5,8 +5,18 @@ from datetime import datetime
 
 import httpx
 
-from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, Deactivate
-from adapters.remote import Remote
+from adapters.provisioning.operations import (
+    ACTIVATE,
+    DEACTIVATE,
+    LIST_ACTIVE,
+    MODIFY,
+    QUERY,
+    RESUME,
+    SUSPEND,
+    About,
+    Modify,
+)
+from adapters.remote import Remote, aware
 from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
 
@@ -23,9 +33,29 @@ class ProvisioningClient:
             ACTIVATE, key=key, asked=service, fits=lambda x: _fits(x, key, service.service, ServiceState.ACTIVE)
         )
 
-    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Refused | None:
+    def modify(self, *, key: str, service: NetworkService, undoes: str | None = None) -> Activation | Working | Refused:
+        """Bring a service up to date, in the state it is in."""
+        asked = Modify(service=service, undoes=undoes)
+        states = (ServiceState.ACTIVE, ServiceState.SUSPENDED)
+        return self._remote.call(MODIFY, key=key, asked=asked, fits=lambda x: _fits(x, key, service.service, *states))
+
+    def suspend(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused:
+        """Let a service rest (F28)."""
+        asked = About(service=service, undoes=undoes)
+        return self._remote.call(
+            SUSPEND, key=key, asked=asked, fits=lambda x: _fits(x, key, service, ServiceState.SUSPENDED)
+        )
+
+    def resume(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused:
+        """Let a suspended service run again."""
+        asked = About(service=service, undoes=undoes)
+        return self._remote.call(
+            RESUME, key=key, asked=asked, fits=lambda x: _fits(x, key, service, ServiceState.ACTIVE)
+        )
+
+    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused | None:
         """Take a service down."""
-        asked = Deactivate(service=service, undoes=undoes)
+        asked = About(service=service, undoes=undoes)
         return self._remote.call(
             DEACTIVATE, key=key, asked=asked, fits=lambda x: _fits(x, key, service, ServiceState.INACTIVE)
         )
@@ -35,11 +65,11 @@ class ProvisioningClient:
         return self._remote.ask(QUERY, {"key": key}, fits=lambda x: not isinstance(x, Activation) or x.key == key)
 
     def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[RunningService]:
-        """The services that ran at an instant, ascending by key (F06)."""
+        """The services that ran or were suspended at an instant, ascending by key (F06)."""
         return self._remote.ask(
             LIST_ACTIVE,
             {"as_of": as_of.isoformat(), "after": after, "limit": limit},
-            fits=lambda found: all(x.since.tzinfo and x.service > after for x in found),
+            fits=lambda found: all(aware(x.since, x.state_since) and x.service > after for x in found),
         )
 
     def close(self) -> None:
@@ -47,10 +77,10 @@ class ProvisioningClient:
         self._remote.close()
 
 
-def _fits(answer: Activation | Working | Refused | None, key: str, service: str, state: ServiceState) -> bool:
+def _fits(answer: Activation | Working | Refused | None, key: str, service: str, *states: ServiceState) -> bool:
     match answer:
         case Activation():
-            return (answer.key, answer.service, answer.state) == (key, service, state) and answer.at.tzinfo is not None
+            return (answer.key, answer.service) == (key, service) and answer.state in states and aware(answer.at)
         case Working():
             return answer.key == key and answer.again_in_s >= 0
         case _:

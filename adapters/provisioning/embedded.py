@@ -1,50 +1,81 @@
-"""The network itself: services by asset id, when each ran, and none of them twice."""
+"""The network itself: services by asset id, when each ran or was suspended, and none of them twice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-from adapters.ledger import Ledger, NotReady
-from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY, SLOW, SWITCHABLE, Deactivate
+from adapters.ledger import Effect, Ledger, NotReady
+from adapters.provisioning import statements
+from adapters.provisioning.operations import (
+    ACTIVATE,
+    DEACTIVATE,
+    LIST_ACTIVE,
+    MODIFY,
+    QUERY,
+    RESUME,
+    SLOW,
+    SUSPEND,
+    SWITCHABLE,
+    About,
+    Modify,
+)
 from adapters.switches import Switches
+from adapters.wire import Answer, Asked, Operation
 from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
-from sql.prepared import Prepared
+
+NOT_RUNNING = "NOT_RUNNING"
+WRONG_STATE = "WRONG_STATE"
 
 
 class EmbeddedProvisioning:
-    """A network with a ledger in the schema ``provisioning`` (F20); ``switches`` make it misbehave, or slow."""
+    """A network with a ledger in the schema ``provisioning`` (F20); ``switches`` make it misbehave, or slow.
+
+    A slow network answers ``Working`` to whatever changes a service, and is done by itself when its time has passed;
+    ask again with the same key.
+    """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime]) -> None:
-        """``clock`` gives aware instants; it dates every activation."""
+        """``clock`` gives aware instants; it dates everything that is done."""
         self.switches = Switches(engine, schema="provisioning", operations=SWITCHABLE, slow=SLOW)
         self.ledger = Ledger(engine, schema="provisioning", clock=clock, switches=self.switches)
 
     def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:
         """Bring a service up, or bring one that runs up to date: it is never there twice, and runs since it first did.
 
-        A slow network answers ``Working`` and is done by itself when its time has passed; ask again with the same key.
+        ``WRONG_STATE`` when it is suspended.
         """
-        try:
-            return self.ledger.call(
-                ACTIVATE, key=key, asked=service, effect=lambda connection, at: _activate(connection, key, service, at)
-            )
-        except NotReady as answer:
-            return Working(key=key, again_in_s=answer.again_in_s)
+        return self._call(ACTIVATE, key, service, lambda connection, at: _activate(connection, key, service, at))
 
-    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Refused | None:
-        """Take a service down, with the instant it went down; ``None`` when the network never had it.
+    def modify(self, *, key: str, service: NetworkService, undoes: str | None = None) -> Activation | Working | Refused:
+        """Bring a service up to date, whether it runs or is suspended; ``NOT_RUNNING`` when it is not there."""
+        asked = Modify(service=service, undoes=undoes)
+        return self._call(MODIFY, key, asked, lambda connection, at: _modify(connection, key, service, at), undoes)
 
-        The activation under the key ``undoes`` is refused should it arrive later.
+    def suspend(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused:
+        """Let a service rest, with the instant since when; one that rests goes on resting since then.
+
+        ``NOT_RUNNING`` when it is not there.
         """
-        return self.ledger.call(
-            DEACTIVATE,
-            key=key,
-            asked=Deactivate(service=service, undoes=undoes),
-            effect=lambda connection, at: _deactivate(connection, key, service, at),
-            undoes=undoes,
+        asked = About(service=service, undoes=undoes)
+        return self._call(SUSPEND, key, asked, lambda connection, at: _suspend(connection, key, service, at), undoes)
+
+    def resume(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused:
+        """Let a suspended service run again, with the instant since when; one that runs does so since it last began.
+
+        ``NOT_RUNNING`` when it is not there.
+        """
+        asked = About(service=service, undoes=undoes)
+        return self._call(RESUME, key, asked, lambda connection, at: _resume(connection, key, service, at), undoes)
+
+    def deactivate(self, *, key: str, service: str, undoes: str | None = None) -> Activation | Working | Refused | None:
+        """Take a service down, suspended or not, with the instant it went down; ``None`` when it was never there."""
+        asked = About(service=service, undoes=undoes)
+        return self._call(
+            DEACTIVATE, key, asked, lambda connection, at: _deactivate(connection, key, service, at), undoes
         )
 
     def query(self, *, key: str) -> Activation | Refused | None:
@@ -55,75 +86,77 @@ class EmbeddedProvisioning:
             return None
 
     def list_active(self, *, as_of: datetime, after: str = "", limit: int = PAGE) -> Sequence[RunningService]:
-        """The services that ran at an instant, ascending by key: those after ``after``, at most ``limit`` (F06)."""
+        """The services that ran or were suspended at an instant, ascending by key (F06).
+
+        Those after ``after``, at most ``limit``.
+        """
         with self.ledger.reading(LIST_ACTIVE.name) as connection:
-            rows = connection.execute(_RUNNING, {"as_of": as_of, "after": after, "limit": limit})
-            return tuple(RunningService(**row._mapping) for row in rows)  # noqa: SLF001 - the public name of columns
+            rows = connection.execute(statements.LIST_ACTIVE, {"as_of": as_of, "after": after, "limit": limit})
+            return tuple(RunningService(**{**row._mapping, "state": ServiceState(row.state)}) for row in rows)  # noqa: SLF001 - the public name of columns
+
+    def _call(
+        self,
+        operation: Operation[Asked, Answer | Working],
+        key: str,
+        asked: Asked,
+        effect: Effect[Answer],
+        undoes: str | None = None,
+    ) -> Answer | Working:
+        try:
+            return self.ledger.call(operation, key=key, asked=asked, effect=effect, undoes=undoes)
+        except NotReady as answer:
+            return Working(key=key, again_in_s=answer.again_in_s)
 
 
-def _activate(connection: Connection, key: str, service: NetworkService, at: datetime) -> Activation:
-    since = _ACTIVATE.on(
-        connection,
-        service=service.service,
-        product=service.product,
-        account=service.account,
-        billable=service.billable,
-        service_id=service.service_id,
-        features=list(service.features),
-        numbers=to_json(service.numbers).decode(),
-        attributes=to_json(service.attributes).decode(),
-        since=at,
-    ).scalar_one()
+def _activate(connection: Connection, key: str, service: NetworkService, at: datetime) -> Activation | Refused:
+    since = statements.ACTIVATE.on(connection, **_row(service), at=at).scalar_one_or_none()
+    if since is None:
+        return Refused(code=WRONG_STATE, message=f"service {service.service} is suspended: it is resumed")
     return Activation(key=key, service=service.service, state=ServiceState.ACTIVE, at=since)
 
 
+def _modify(connection: Connection, key: str, service: NetworkService, at: datetime) -> Activation | Refused:
+    state = statements.MODIFY.on(connection, **_row(service), at=at).scalar_one_or_none()
+    if state is None:
+        return _not_running(service.service)
+    return Activation(key=key, service=service.service, state=ServiceState(state), at=at)
+
+
+def _suspend(connection: Connection, key: str, service: str, at: datetime) -> Activation | Refused:
+    since = statements.SUSPEND.on(connection, service=service, at=at).scalar_one_or_none()
+    if since is None:
+        return _not_running(service)
+    return Activation(key=key, service=service, state=ServiceState.SUSPENDED, at=since)
+
+
+def _resume(connection: Connection, key: str, service: str, at: datetime) -> Activation | Refused:
+    since = statements.RESUME.on(connection, service=service, at=at).scalar_one_or_none()
+    if since is None:
+        return _not_running(service)
+    return Activation(key=key, service=service, state=ServiceState.ACTIVE, at=since)
+
+
 def _deactivate(connection: Connection, key: str, service: str, at: datetime) -> Activation | None:
-    until = connection.execute(_DEACTIVATE, {"service": service, "at": at}).scalar_one_or_none()
+    until = statements.DEACTIVATE.on(connection, service=service, at=at).scalar_one_or_none()
     if until is None:
-        until = connection.execute(_STOPPED, {"service": service}).scalar_one()
+        until = connection.execute(statements.STOPPED, {"service": service}).scalar_one()
     if until is None:
         return None
     return Activation(key=key, service=service, state=ServiceState.INACTIVE, at=until)
 
 
-_ACTIVATE = Prepared(
-    """
-INSERT INTO provisioning.services
-    (service, product, account, billable, service_id, features, numbers, attributes, since)
-VALUES (:service, :product, :account, :billable, :service_id, :features, :numbers, :attributes, :since)
-ON CONFLICT (service) WHERE until IS NULL DO UPDATE SET
-    (product, account, billable, service_id, features, numbers, attributes)
-    = (EXCLUDED.product, EXCLUDED.account, EXCLUDED.billable, EXCLUDED.service_id, EXCLUDED.features, EXCLUDED.numbers,
-       EXCLUDED.attributes)
-RETURNING since
-""",
-    service="text",
-    product="text",
-    account="text",
-    billable="boolean",
-    service_id="text",
-    features="text[]",
-    numbers="jsonb",
-    attributes="jsonb",
-    since="timestamptz",
-)
+def _not_running(service: str) -> Refused:
+    return Refused(code=NOT_RUNNING, message=f"service {service} is not on the network")
 
-# A slow activation that is called off before it ran leaves an empty period.
-_DEACTIVATE = text("""
-UPDATE provisioning.services SET until = greatest(since, :at) WHERE service = :service AND until IS NULL RETURNING until
-""")
 
-_STOPPED = text("SELECT max(until) FROM provisioning.services WHERE service = :service AND until IS NOT NULL")
-
-# What has stopped since the instant is found first, by its end: there is much that stopped long ago.
-_RUNNING = text("""
-WITH stopped AS MATERIALIZED (
-    SELECT service, account, billable, since FROM provisioning.services WHERE until > :as_of
-)
-SELECT service, account, billable, since FROM (
-    (SELECT service, account, billable, since FROM provisioning.services
-      WHERE until IS NULL AND since <= :as_of AND service > :after ORDER BY service LIMIT :limit)
-    UNION ALL
-    SELECT * FROM stopped WHERE since <= :as_of AND service > :after
-) AS found ORDER BY service LIMIT :limit
-""")
+def _row(service: NetworkService) -> Mapping[str, Any]:
+    return {
+        "service": service.service,
+        "product": service.product,
+        "account": service.account,
+        "billable": service.billable,
+        "service_id": service.service_id,
+        "features": list(service.features),
+        "numbers": to_json(service.numbers).decode(),
+        "attributes": to_json(service.attributes).decode(),
+    }

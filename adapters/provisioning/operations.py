@@ -8,8 +8,16 @@ from domain.provisioning import Activation, NetworkService, RunningService, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deactivate:
-    """Take a service down, and have no effect of the call under the key ``undoes`` any more."""
+class Modify:
+    """Let a service be like this, and have no effect of the call under the key ``undoes`` any more."""
+
+    service: NetworkService
+    undoes: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Which service is suspended, resumed or taken down; the call under ``undoes`` has no effect any more."""
 
     service: str
     undoes: str | None = None
@@ -18,13 +26,22 @@ class Deactivate:
 ACTIVATE: Operation[NetworkService, Activation | Working | Refused] = Operation(
     "activate", asked=NetworkService, answer=Activation | Working | Refused
 )
-DEACTIVATE: Operation[Deactivate, Activation | Refused | None] = Operation(
-    "deactivate", asked=Deactivate, answer=Activation | Refused | None
+MODIFY: Operation[Modify, Activation | Working | Refused] = Operation(
+    "modify", asked=Modify, answer=Activation | Working | Refused
+)
+SUSPEND: Operation[About, Activation | Working | Refused] = Operation(
+    "suspend", asked=About, answer=Activation | Working | Refused
+)
+RESUME: Operation[About, Activation | Working | Refused] = Operation(
+    "resume", asked=About, answer=Activation | Working | Refused
+)
+DEACTIVATE: Operation[About, Activation | Working | Refused | None] = Operation(
+    "deactivate", asked=About, answer=Activation | Working | Refused | None
 )
 QUERY: Operation[None, Activation | Refused | None] = Operation("query", asked=None, answer=Activation | Refused | None)
 LIST_ACTIVE: Operation[None, tuple[RunningService, ...]] = Operation(
     "list_active", asked=None, answer=tuple[RunningService, ...]
 )
 
-SWITCHABLE = frozenset(operation.name for operation in (ACTIVATE, DEACTIVATE, QUERY, LIST_ACTIVE))
-SLOW = frozenset({ACTIVATE.name})
+SLOW = frozenset({ACTIVATE.name, MODIFY.name, SUSPEND.name, RESUME.name, DEACTIVATE.name})
+SWITCHABLE = SLOW | {QUERY.name, LIST_ACTIVE.name}

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Query
 from pydantic import AwareDatetime
 
 from adapters.provisioning.embedded import EmbeddedProvisioning
-from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, QUERY
+from adapters.provisioning.operations import ACTIVATE, DEACTIVATE, LIST_ACTIVE, MODIFY, QUERY, RESUME, SUSPEND
 from adapters.serving import Change, add_controls, question, serve
 from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, RunningService
@@ -18,6 +18,9 @@ def create_app(provisioning: EmbeddedProvisioning) -> FastAPI:
         "Provisioning",
         changes=(
             Change(ACTIVATE, lambda key, x: provisioning.activate(key=key, service=x)),
+            Change(MODIFY, lambda key, x: provisioning.modify(key=key, service=x.service, undoes=x.undoes)),
+            Change(SUSPEND, lambda key, x: provisioning.suspend(key=key, service=x.service, undoes=x.undoes)),
+            Change(RESUME, lambda key, x: provisioning.resume(key=key, service=x.service, undoes=x.undoes)),
             Change(DEACTIVATE, lambda key, x: provisioning.deactivate(key=key, service=x.service, undoes=x.undoes)),
         ),
     )

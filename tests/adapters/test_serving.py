@@ -69,7 +69,7 @@ def test_a_neighbour_is_made_to_misbehave_and_to_behave_again_from_afar(over_htt
 @pytest.mark.parametrize(
     ("operation", "switch"),
     [
-        ("deactivate", {"mode": "slow", "ms": 5}),
+        ("list_active", {"mode": "slow", "ms": 5}),
         ("fly", {"mode": "refuse"}),
         ("deactivate", {"mode": "explode"}),
         ("deactivate", {}),

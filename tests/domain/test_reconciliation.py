@@ -13,7 +13,7 @@ from domain.billing import BilledService, InstanceState
 from domain.decomposed import Decomposed
 from domain.money import Money
 from domain.neighbour import Unacceptable, every
-from domain.provisioning import RunningService
+from domain.provisioning import RunningService, ServiceState
 from domain.reconciliation import (
     LISTED,
     Beside,
@@ -135,6 +135,34 @@ def test_what_runs_and_is_only_initiated_or_suspended_in_billing_is_not_billed(s
     assert classes(judged) == ["ACTIVE_NOT_BILLED"]
     assert (judged.active, judged.billed) == (True, False)
     assert judged.differences[0].leakage == Money(2_959, "USD")
+
+
+@pytest.mark.req("F07")
+def test_what_was_resumed_on_the_network_alone_leaks_since_then():
+    day, suspended = timedelta(days=1), billed("1", state=InstanceState.SUSPENDED, state_since=NOW - timedelta(days=9))
+    since = {"never": None, "before": NOW - 10 * day, "after": NOW - 5 * day}
+    leaks = {
+        when: judge(Beside(service="1", running=running("1", state_since=at), billed=suspended), None, TERMS)
+        .differences[0]
+        .leakage
+        for when, at in since.items()
+    }
+    nine_days, five_days = Money(888, "USD"), Money(493, "USD")
+    assert leaks == {"never": nine_days, "before": nine_days, "after": five_days}
+
+
+@pytest.mark.req("F06", "F07")
+def test_what_the_network_has_suspended_it_does_not_run():
+    def judged(state: InstanceState) -> Judged:
+        asleep = [running("1", state=ServiceState.SUSPENDED)]
+        (found,) = beside(asleep, [billed("1", state=state)], [recorded("1")])
+        return judge(found, ordered(), TERMS)
+
+    assert classes(judged(InstanceState.ACTIVE)) == ["BILLED_NOT_ACTIVE"]
+    assert (judged(InstanceState.ACTIVE).active, judged(InstanceState.ACTIVE).billed) == (False, True)
+    assert judged(InstanceState.SUSPENDED) == Judged(
+        account="ACME", billing_service_type="/service/ip", active=False, billed=False
+    )
 
 
 @pytest.mark.req("F07")

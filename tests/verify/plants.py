@@ -216,6 +216,18 @@ PROVISIONING = (
             SELECT service, product, account, billable, features, numbers, attributes, since, now()
               FROM provisioning.services WHERE service = {_asset("wireless", "1")}""",
     ),
+    plant(
+        "I9-suspensions",
+        """INSERT INTO provisioning.suspensions (service, since, until)
+           SELECT service, since - interval '1 hour', since + interval '1 hour' FROM provisioning.services
+            WHERE until IS NULL""",
+    ),
+    plant(
+        "I9-suspensions",
+        """INSERT INTO provisioning.suspensions (service, since, until)
+           SELECT service, since + interval '1 second' * n, since + interval '1 second' * (n + 2)
+             FROM provisioning.services, generate_series(1, 2) AS n WHERE until IS NULL""",
+    ),
     plant("I9-provisioning", _CALL.format(schema="provisioning", key="CAST(:wireless AS text) || ':1:provision:7'")),
     plant(
         "I9-services",
@@ -227,6 +239,7 @@ PROVISIONING = (
         f"UPDATE provisioning.services SET until = NULL WHERE service = {_asset('failed', '1')}",
         also=("I9-services", "I12"),
     ),
+    plant("I12", f"UPDATE provisioning.services SET suspended_at = now() WHERE service = {_asset('internet', '1')}"),
     plant("I12", f"UPDATE provisioning.services SET billable = FALSE WHERE service = {_asset('internet', '1')}"),
     plant(
         "I12",
