@@ -59,7 +59,10 @@ def test_a_neighbour_is_made_to_misbehave_and_to_behave_again_from_afar(over_htt
     assert network.put("/switches/deactivate", json=switch).status_code == 204
     assert network.get("/switches").json() == {"deactivate": {**switch, "ms": 0}}
     refused = _deactivate(over_http, f"{name}-1")
-    assert (refused.status_code, refused.json()) == (409, {"code": "NO_COVERAGE", "message": "no mast in reach"})
+    assert (refused.status_code, refused.json()) == (
+        409,
+        {"code": "NO_COVERAGE", "message": "no mast in reach", "lines": []},
+    )
     assert network.get("/switches").json()["deactivate"]["remaining"] == 1
     assert network.delete("/switches/deactivate").status_code == 204
     assert network.get("/switches").json() == {}
