@@ -7,7 +7,7 @@ from datetime import datetime
 from domain.approval import Approval
 from domain.order import State
 from domain.plan import Plan, PlanItem
-from domain.progress import OrderRef
+from domain.progress import OrderRef, Standing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,8 @@ class LineTitle:
 class Decomposition:
     """The plan without the lines of its items, and the first lines by title; ``more``: the plan goes on after these.
 
-    ``due`` are the bundles whose time has not come, and when it comes.
+    ``due`` are the bundles whose time has not come, and when it comes. ``standing`` says how far an earlier run
+    has come with it, if it was stored before.
     """
 
     items: tuple[PlanItem, ...]
@@ -79,6 +80,7 @@ class Decomposition:
     in_a_row: bool = False
     more: bool = False
     due: Mapping[str, datetime] = field(default_factory=dict)
+    standing: Standing | None = None
 
     @property
     def plan(self) -> Plan:
@@ -133,11 +135,12 @@ class Amendment:
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """A state the order takes, and why."""
+    """A state the order takes, and why; ``begun``: in the midst of it, after its plan was stored."""
 
     ref: OrderRef
     state: State
     reason: str | None = None
+    begun: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from domain.inventory import Reservation
 from domain.neighbour import Refused
 from domain.order import Action, Order, State
 from domain.plan import Function, Plan, PlanItem, System, Undo
-from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised, Standing
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
 from domain.provisioning import Working
 from domain.revision import Comparison, compare
@@ -96,11 +96,15 @@ class Records(Journal, Protocol):
         """
         ...
 
+    def standing(self, order: str) -> Standing:
+        """How far the order is."""
+        ...
+
     def synchronizations(self, order: str) -> frozenset[str]:
         """The accounts that billing is told of by the stored plan."""
         ...
 
-    def transition(self, order: str, state: State, *, reason: str | None) -> None:
+    def transition(self, order: str, state: State, *, reason: str | None, begun: bool) -> None:
         """Bring the order to a state it is not in yet."""
         ...
 
@@ -160,10 +164,14 @@ class RecordActivities:
 
     @activity.defn
     def validate(self, ref: OrderRef) -> Validation:
-        """Whether the order still breaks no rule, now that its turn has come; if so it is decomposed (W2)."""
+        """Whether the order still breaks no rule, now that its turn has come; if so it is decomposed (W2).
+
+        What an earlier run has begun is not judged once more.
+        """
         in_flight = self.records.load(ref)
         facts = self.records.facts(in_flight)
-        if violations := validate(in_flight.order, in_flight.catalog, facts):
+        violations = validate(in_flight.order, in_flight.catalog, facts)
+        if violations and not self.records.standing(ref.order).is_planned:
             told = violations[:SHOWN_VIOLATIONS]
             return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in told))
         return Validation(decomposition=self._decompose(in_flight, facts))
@@ -177,14 +185,21 @@ class RecordActivities:
     def _decompose(self, in_flight: InFlight, facts: Facts) -> Decomposition:
         """Decompose the order, store its plan and begin (W2, B34).
 
-        A plan that an earlier attempt has stored stays: billing may have been told of an account meanwhile.
+        A plan that an earlier attempt, or an earlier run, has stored stays: billing may have been told of an account
+        meanwhile, and the order may have been revised.
         """
         order = in_flight.order
         plan = in_flight.plan(unsynced_accounts=facts.unsynced_accounts)
         context = [x.id for x in order.lines if x.action is Action.NONE]
-        if not self.records.planned(in_flight.id, plan.items, context=context):
-            plan = in_flight.plan(unsynced_accounts=self.records.synchronizations(in_flight.id))
-        return self._page(plan, in_flight, after=0)
+        if self.records.planned(in_flight.id, plan.items, context=context):
+            return self._page(plan, in_flight, after=0)
+        standing = self.records.standing(in_flight.id)
+        return replace(self.plan_rest(PlanRest(ref=standing.ref, after=0)), standing=standing)
+
+    @activity.defn
+    def standing(self, ref: OrderRef) -> Standing:
+        """How far the order is by our rows; changes nothing."""
+        return self.records.standing(ref.order)
 
     @activity.defn
     def plan_rest(self, rest: PlanRest) -> Decomposition:
@@ -260,7 +275,8 @@ class RecordActivities:
     @activity.defn
     def transition(self, transition: Transition) -> None:
         """Bring the order to a state, and say why."""
-        self.records.transition(transition.ref.order, transition.state, reason=transition.reason)
+        asked = transition
+        self.records.transition(asked.ref.order, asked.state, reason=asked.reason, begun=asked.begun)
 
     @activity.defn
     def compare(self, revising: Revising) -> Amendment:
@@ -268,11 +284,14 @@ class RecordActivities:
         if not self.records.has_revision(revising.ref):
             return Amendment(unknown=True)
         before, after = self.records.load(revising.before), self.records.load(revising.ref)
-        told = self.records.facts(after).unsynced_accounts | self.records.synchronizations(after.id)
+        stored = self.records.synchronizations(after.id)
+        told = self.records.facts(after).unsynced_accounts | stored
         comparison = compare(before, after)
+        kept = {x.id for x in after.plan(unsynced_accounts=told).items}
+        unneeded = [x for x in (f"{Function.SYNC_CUSTOMER}:{account}" for account in sorted(stored)) if x not in kept]
         return Amendment(
             synchronizations=tuple(sorted(told)),
-            undo=comparison.undo,
+            undo=(*comparison.undo, *unneeded),
             redo=comparison.redo,
             roots=comparison.roots,
             technical=comparison.technical,

@@ -31,6 +31,7 @@ class InFlight:
     id: str
     number: int
     decomposed: Decomposed
+    revision: int = 0
 
     @property
     def order(self) -> Order:

@@ -19,6 +19,22 @@ class OrderRef:
     corrections: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How far an order is by our rows: what a run that was reset to before that does not know.
+
+    ``ref`` is what is in force, ``done`` are the steps that are done or skipped, each with its generation, ``asked``
+    the fallouts that are open, by step; ``fallouts`` counts all there were.
+    """
+
+    ref: OrderRef
+    state: State
+    is_planned: bool
+    done: Mapping[str, int] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
+    fallouts: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """A step that is done: the key that did it, when it took effect, and the neighbour's answer as JSON values.

@@ -24,14 +24,14 @@ from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
 from domain.order import FINAL, NEXT, Order, State, asset_id, key, roll_up
-from domain.plan import PlanItem
-from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised
+from domain.plan import SETTLED, PlanItem
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised, Standing
 from domain.revision import Comparison, RevisionState
 from domain.validation import validate
 from domain.violation import Violation
 from models import assets, catalogs
 from models.facts import facts, with_assets
-from models.tables import IS_OPEN, quoted
+from models.tables import IS_OPEN, OF_A_STEP, quoted
 from sql.connections import autocommit
 from sql.prepared import Prepared
 
@@ -117,6 +117,17 @@ def _generation(key: str) -> str:
     """The generation in a key (:func:`domain.order.key`): who was sent before a redo has nothing to say any more."""
     return f"COALESCE(CAST(NULLIF(split_part({key}, ':', 4), '') AS int), 0)"
 
+
+_STANDING = text(f"""
+    SELECT o.state, o.revision, jsonb_array_length(o.corrections) AS corrections,
+           EXISTS (SELECT FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS is_planned,
+           (SELECT jsonb_object_agg(p.id, {_generation("p.key")}) FROM orderloom.plan_items AS p
+             WHERE p.order_id = o.id AND p.state IN ({quoted(SETTLED)})) AS done,
+           (SELECT jsonb_object_agg(f.step, f.id) FROM orderloom.fallouts AS f
+             WHERE f.order_id = o.id AND {OF_A_STEP} AND f.{IS_OPEN}) AS asked,
+           (SELECT count(*) FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND {OF_A_STEP}) AS fallouts
+      FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid)
+""")  # noqa: S608 - built from constants of this module
 
 _DONE = f"""
     done AS (
@@ -253,7 +264,7 @@ _INSTALL_CHANGES = changes(f"""
     )
 """)  # noqa: S608 - built from constants
 
-_END_ROOT = changes("""
+_END_ROOT = changes(f"""
     ended AS (
         UPDATE orderloom.order_lines SET state = :line_state
          WHERE order_id = CAST(:order AS uuid) AND root = :root
@@ -262,7 +273,20 @@ _END_ROOT = changes("""
     ),
     steps AS (
         UPDATE orderloom.plan_items SET state = 'pending'
-         WHERE order_id = CAST(:order AS uuid) AND root = :root AND state = 'inProgress' AND EXISTS (SELECT FROM ended)
+         WHERE order_id = CAST(:order AS uuid) AND root = :root AND EXISTS (SELECT FROM ended)
+           AND (state = 'inProgress' OR state = 'held' AND function <> 'sync_customer')
+        RETURNING id
+    ),
+    withdrawn AS (
+        UPDATE orderloom.fallouts SET state = 'cancelled', closed_at = now(), decision = 'abort', actor = 'system',
+               reason = 'the bundle was given up'
+          FROM steps
+         WHERE order_id = CAST(:order AS uuid) AND step = steps.id AND fallouts.{IS_OPEN}
+        RETURNING fallouts.id
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason)
+        SELECT 'system', 'fallout.resolve', id, 'abort', 'the bundle was given up' FROM withdrawn
     ),
     unclaimed AS (
         DELETE FROM orderloom.asset_claims WHERE order_id = CAST(:order AS uuid) AND root = :root
@@ -272,10 +296,10 @@ _END_ROOT = changes("""
                jsonb_build_object('root', CAST(:root AS text), 'state', CAST(:line_state AS text)) AS body
          WHERE EXISTS (SELECT FROM ended)
         UNION ALL
-        SELECT 1, CAST(:state AS text), CAST('{}' AS jsonb)
+        SELECT 1, CAST(:state AS text), CAST('{{}}' AS jsonb)
          WHERE EXISTS (SELECT FROM ended) AND CAST(:state AS text) IS NOT NULL
     )
-""")
+""")  # noqa: S608 - built from constants of this module
 
 _TRANSITION = changes("""
     moved AS (
@@ -309,6 +333,12 @@ _ASSESSED = changes(f"""
           FROM assessed
          WHERE order_id = CAST(:order AS uuid) AND CAST(:state AS text) IS NOT NULL
            AND order_lines.state NOT IN ({quoted(FINAL)})
+    ),
+    revisions AS (
+        UPDATE orderloom.order_revisions SET state = 'superseded', code = 'CANCELLED'
+          FROM assessed
+         WHERE order_id = CAST(:order AS uuid) AND CAST(:state AS text) IS NOT NULL
+           AND order_revisions.state = 'accepted'
     ),
     audited AS (
         INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
@@ -435,7 +465,8 @@ _REVISED = changes(
         SELECT CAST(:order AS uuid), id, position, function, system, subject, root, lines, depends_on, no_return
           FROM items
         ON CONFLICT (order_id, id) DO UPDATE
-           SET position = EXCLUDED.position, lines = EXCLUDED.lines, depends_on = EXCLUDED.depends_on,
+           SET position = EXCLUDED.position, root = EXCLUDED.root, lines = EXCLUDED.lines,
+               depends_on = EXCLUDED.depends_on,
                state = CASE WHEN CAST(:again AS jsonb) ? p.id THEN 'pending' ELSE p.state END,
                key = COALESCE(CAST(:again AS jsonb) ->> p.id, p.key)
     ),
@@ -447,7 +478,9 @@ _REVISED = changes(
     """,  # noqa: S608 - built from constants of this module
     also="""
                    , revision = CAST(:revision AS int), document = (SELECT document FROM revision),
-                   corrections_included = (SELECT corrections_included FROM revision)""",
+                   corrections_included = (SELECT corrections_included FROM revision),
+                   priority = CAST((SELECT document ->> 'priority' FROM revision) AS int),
+                   requested_start = CAST((SELECT document ->> 'requested_start' FROM revision) AS timestamptz)""",
 )
 
 _FORMER = text("""
@@ -459,7 +492,7 @@ _FINISHED = changes("""
     changed AS (SELECT 0 AS position, CAST(:state AS text) AS type, CAST('{}' AS jsonb) AS body)
 """)
 
-_OPEN_FALLOUT = changes("""
+_OPEN_FALLOUT = changes(f"""
     opened AS (
         INSERT INTO orderloom.fallouts
                (id, subject, order_id, account, step, line, type, code, message, in_doubt, priority, due_at, attempts)
@@ -468,6 +501,7 @@ _OPEN_FALLOUT = changes("""
                now() + make_interval(secs => CAST(:due_s AS float8)),
                (SELECT attempts FROM orderloom.plan_items
                  WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step)
+          FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid) AND o.state NOT IN ({quoted(FINAL)})
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ),
@@ -485,7 +519,7 @@ _OPEN_FALLOUT = changes("""
                jsonb_build_object('fallout', id, 'step', CAST(:step AS text), 'code', CAST(:code AS text)) AS body
           FROM opened
     )
-""")
+""")  # noqa: S608 - built from constants of this module
 
 _CLOSE_FALLOUT = changes(f"""
     closed AS (
@@ -593,6 +627,19 @@ class PostgresRecords:
             _PLANNED, order, state=State.IN_PROGRESS, items=_plan_rows(items), context=list(context), body=body
         )
 
+    def standing(self, order: str) -> Standing:
+        """How far the order is: what is in force, and the steps that are done or skipped."""
+        with autocommit(self.engine) as connection:
+            row = connection.execute(_STANDING, {"order": order}).one()
+        return Standing(
+            ref=OrderRef(order=order, revision=row.revision, corrections=row.corrections),
+            state=State(row.state),
+            is_planned=row.is_planned,
+            done=row.done or {},
+            asked=row.asked or {},
+            fallouts=row.fallouts,
+        )
+
     def synchronizations(self, order: str) -> frozenset[str]:
         """The accounts that billing is told of by the stored plan."""
         stored = text("""
@@ -624,7 +671,7 @@ class PostgresRecords:
             "assets": _ASSETS.dump_json(installation.assets).decode(),
             "delivered": json.dumps({line: at.isoformat() for line, at in installation.delivered.items()}),
         }
-        alone = len(in_flight.order.bundles) == 1
+        alone = len(in_flight.order.bundles) == 1 and in_flight.revision == 0
         statement = _INSTALL
         if installation.claimed:
             statement = _INSTALL_CHANGES
@@ -652,9 +699,14 @@ class PostgresRecords:
         """Bring a root bundle's open lines to a final state; the order's state when that was the last of it."""
         return self._end(_END_ROOT, order, root, state, alone=False, line_state=state)
 
-    def transition(self, order: str, state: State, *, reason: str | None) -> None:
-        """Bring the order to a state it may follow into; its lines too while they have no lives of their own yet."""
+    def transition(self, order: str, state: State, *, reason: str | None, begun: bool) -> None:
+        """Bring the order to a state it may follow into; its lines too while they have no lives of their own yet.
+
+        It waits for its start, or for approval, only before it was ``begun``: a run that was reset does not know.
+        """
         before = [x for x, after in NEXT.items() if state in after]
+        if state is State.PENDING and not begun:
+            before = [State.ACKNOWLEDGED]
         whole = state in (State.REJECTED, State.PENDING, State.CANCELLED)
         self._change(
             _TRANSITION, order, state=state, reason=reason, finished=state in FINAL, before=before, whole=whole
@@ -713,11 +765,12 @@ class PostgresRecords:
     def revise(self, revised: Revised, order: Order, items: Sequence[PlanItem], comparison: Comparison) -> State | None:
         """Let an accepted revision be in force; the order's state when nothing of it is left to do."""
         ref = revised.ref
+        again = {x.id: revised.again[x.id] for x in items if x.id in revised.again}
         body = {
             "revision": ref.revision,
             "added": comparison.added,
             "dropped": comparison.dropped,
-            "again": list(revised.again),
+            "again": list(again),
             "undone": comparison.undo,
         }
         with self.engine.begin() as connection:
@@ -735,7 +788,7 @@ class PostgresRecords:
                 assets=[asset_id(ref.order, line) for line in order.lines],
                 dropped=list(comparison.dropped),
                 items=_plan_rows(items),
-                again=json.dumps({x: _step_key(ref.order, x, y) for x, y in revised.again.items()}),
+                again=json.dumps({x: _step_key(ref.order, x, y) for x, y in again.items()}),
                 planned=revised.planned,
                 body=json.dumps(body),
             )
@@ -908,4 +961,5 @@ def _load(engine: Engine, ref: OrderRef) -> InFlight:
     order = corrected(ORDER.validate_python(document), later)
     catalog = catalogs.load(engine, row.catalog_version)
     versions = {x.version: catalogs.load(engine, x.version) for x in order.lines if x.version is not None}
-    return InFlight(id=ref.order, number=row.number, decomposed=Decomposed(order, catalog, versions))
+    decomposed = Decomposed(order, catalog, versions)
+    return InFlight(id=ref.order, number=row.number, decomposed=decomposed, revision=ref.revision)

@@ -17,6 +17,8 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Engine, text
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import TypedSearchAttributes
 from temporalio.worker import Worker, WorkflowRunner
@@ -48,6 +50,8 @@ HASTE = Patience(first_s=1.0, attempt_s=2.0, pause_s=0.05, longest_pause_s=0.2, 
 """Patience for tests: everything that takes minutes in production takes a moment."""
 
 THREADS = 12
+_FIRST_TASK_COMPLETED = 4
+"""The event of every history: after that the run was started, and its first task scheduled and begun."""
 Activities = Sequence[Callable[..., Any]]
 
 
@@ -198,16 +202,30 @@ class Shop:
         with self.engine.begin() as connection:
             connection.execute(text("DELETE FROM orderloom.fallouts WHERE code = 'STRANGER'"))
 
+    async def rewind(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Reset a run to its first task, as an operator should not; what was told it is told again."""
+        reset = ResetWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="by mistake",
+            workflow_task_finish_event_id=_FIRST_TASK_COMPLETED,
+            request_id=str(uuid4()),
+        )
+        await self.client.workflow_service.reset_workflow_execution(reset)
+
     async def details(self, handle: WorkflowHandle[Any, Any]) -> str:
         """What the Temporal UI shows as the run's current details."""
         metadata = await handle.query("__temporal_workflow_metadata")
         return str(metadata.current_details)
 
-    async def shown(self, handle: WorkflowHandle[Any, Any], *, state: str) -> TypedSearchAttributes:
-        """The run's search attributes, as soon as they say that state."""
+    async def shown(
+        self, handle: WorkflowHandle[Any, Any], *, state: str, attention: bool | None = None
+    ) -> TypedSearchAttributes:
+        """The run's search attributes, as soon as they say that state, and whether somebody is needed."""
         for _ in range(100):
             found = (await handle.describe()).typed_search_attributes
-            if found.get(search_attributes.STATE) == state:
+            asked = (None, found.get(search_attributes.ATTENTION))
+            if found.get(search_attributes.STATE) == state and attention in asked:
                 return found
             await asyncio.sleep(0.05)
         message = f"the search attributes never said {state}"

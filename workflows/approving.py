@@ -24,16 +24,18 @@ class Approving(Changing):
 
         An order that is cancelled meanwhile goes on to its end as one that was approved.
         """
-        if not self._progress.unapproved:
+        progress = self._progress
+        if not progress.unapproved:
             return True
-        await self._become(State.PENDING, reason=f"approval: {'; '.join(self._progress.unapproved)}"[:500])
-        await workflow.wait_condition(lambda: self._verdict is not None or self._progress.cancelled)
-        async with self._turn:
-            if self._verdict is not None and not self._progress.cancelled:
+        if not progress.cancelled:
+            await self._become(State.PENDING, reason=f"approval: {'; '.join(progress.unapproved)}"[:500])
+        await workflow.wait_condition(lambda: self._verdict is not None or progress.is_not_to_wait)
+        async with self._turn_when(lambda: progress.amending is None):
+            if self._verdict is not None and not progress.is_not_to_wait:
                 await self._write_down(self._verdict)
-            self._progress.unapproved = ()
+            progress.unapproved = ()
             self._show()
-            return self._progress.state is not State.REJECTED
+            return progress.state is not State.REJECTED
 
     async def _write_down(self, verdict: Approval) -> None:
         start = self._run.requested_start

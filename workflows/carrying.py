@@ -54,9 +54,9 @@ class Carrying(Deciding):
                     raise
                 resent = True
                 self._meet_trouble(next((x for x in batch if x.id == what.step), batch[0]), what.message)
-                await self._leave_alone(what, until=partial(progress.is_to_stop, batch[0].root))
+                await self._leave_alone(what, until=partial(progress.is_to_stop, batch))
         asked = progress.batch(batch, now=workflow.now(), resent=resent)
-        unless = partial(progress.is_to_stop, batch[0].root)
+        unless = partial(progress.is_to_stop, batch)
         return await durably(
             _name(batch), asked, result=Outcomes, patience=patience, summary=progress.title(batch), unless=unless
         )
@@ -107,7 +107,7 @@ class Carrying(Deciding):
         progress, id_ = self._progress, step.item.id
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: id_ not in progress.queued or progress.is_to_stop(step.item.root),
+                lambda: id_ not in progress.queued or progress.is_to_stop([step.item]),
                 timeout=pause_s,
                 timeout_summary=f"{id_}: {progress.queued[id_]}",
             )
@@ -147,7 +147,7 @@ class Carrying(Deciding):
         self._meet_trouble(step.item, "at work")
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._progress.is_to_stop(step.item.root),
+                lambda: self._progress.is_to_stop([step.item]),
                 timeout=pause_s,
                 timeout_summary=f"{step.item.function.system} is at work on {step.item.id}",
             )
@@ -165,12 +165,15 @@ class Carrying(Deciding):
 
     async def _undo(self, root: str) -> None:
         """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
-        await workflow.wait_condition(lambda: not self._progress.is_busy(root))
-        for step in self._progress.to_undo(root):
+        progress = self._progress
+        await workflow.wait_condition(lambda: not progress.is_busy(root))
+        for step in progress.to_undo(root):
             await self._take_back(step)
-        end = RootEnd(ref=self._progress.ref, root=root, state=self._progress.given_up[root].state)
-        ended = await self._record("end_root", end, Ended)
-        self._progress.state = ended.order_state or self._progress.state
+        ending = progress.given_up[root]
+        ending.is_undone = True
+        await workflow.wait_condition(lambda: not progress.is_amended(root))  # it may be left with other lines
+        ended = await self._record("end_root", RootEnd(ref=progress.ref, root=root, state=ending.state), Ended)
+        progress.state = ended.order_state or progress.state
         self._pass_on(ended.wakes)
 
     async def _take_back(self, step: StepProgress) -> None:

@@ -1,7 +1,8 @@
 """What becomes of an order that is to be called off, or to be otherwise, while it is under way."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
@@ -12,10 +13,9 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import Amendment, Decomposition, Ended, Revising
 from domain.fallout import Decision
 from domain.order import FINAL, State
-from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised
+from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised, Standing
 from workflows.carrying import Carrying
 from workflows.messages import OrderRun, RevisionWish
-from workflows.progress import StepProgress
 
 
 class Changing(Carrying):
@@ -29,6 +29,34 @@ class Changing(Carrying):
         self._cancellations = 0
         self._newest_revision = run.revision
         self._starts: datetime | None = run.requested_start
+
+    @asynccontextmanager
+    async def _turn_when(self, is_due: Callable[[], bool]) -> AsyncIterator[None]:
+        """Have the turn at a moment when something is so."""
+        while True:
+            if not is_due():
+                await workflow.wait_condition(is_due)
+            async with self._turn:
+                if is_due():
+                    yield
+                    return
+
+    async def _catch_up(self) -> None:
+        """Learn what our rows know better, should this run have been reset to before that: answers are true (P6)."""
+        if workflow.patched("rows-are-asked"):
+            await self._recall(await self._record("standing", self._progress.ref, Standing))
+
+    async def _recall(self, standing: Standing, known: Decomposition | None = None) -> None:
+        """Take over how far the order is by our rows, with its plan, of which the beginning may be ``known``."""
+        progress = self._progress
+        is_behind, progress.ref = progress.ref != standing.ref, standing.ref
+        if standing.is_planned and (is_behind or not progress.has_begun):
+            plan = await self._whole_plan(known or Decomposition(items=(), more=True))
+            if progress.has_begun:
+                progress.replan(plan)
+            else:
+                progress.plan_is(plan)
+        progress.recall(standing)
 
     @workflow.update(description="Cancel the order, with actor and reason; refused past the point of no return.")
     async def cancel(self, cancellation: Cancellation) -> str:
@@ -51,8 +79,11 @@ class Changing(Carrying):
     async def _cancel(self, cancellation: Cancellation) -> str:
         """While the answer is written down nothing new is begun, so that it is still true when it is given."""
         progress = self._progress
+        if not progress.cancelled:
+            await self._catch_up()
         if progress.cancelled:
-            return progress.state
+            self._stir_up()
+            return State.CANCELLED if progress.state is State.CANCELLED else State.PENDING_CANCELLATION
         if barrier := progress.barrier(force=cancellation.force):
             await self._assess(cancellation, barrier=barrier.item.id)
             message = f"{barrier.item.id} is past the point of no return"
@@ -67,7 +98,7 @@ class Changing(Carrying):
         progress.give_up_all()
         self._stir_up()
         self._show()
-        return progress.state
+        return State.PENDING_CANCELLATION
 
     async def _assess(self, cancellation: Cancellation, *, barrier: str | None) -> None:
         """Write down that the order was to be cancelled, and the answer."""
@@ -82,32 +113,41 @@ class Changing(Carrying):
 
         An accepted one is in force as soon as what it changes is undone.
         """
+        progress = self._progress
         self._newest_revision = max(self._newest_revision, wish.revision)
-        await self._turn.acquire()
-        try:
+        async with self._turn_when(lambda: progress.amending is None or wish.revision < self._newest_revision):
             amendment = await self._judge(wish)
-        except BaseException:
-            self._turn.release()
-            raise
-        accepted: asyncio.Future[None] = asyncio.Future()
-        self._start(self._amend(wish, amendment, accepted), among=self._sending)
+            if amendment is not None:
+                if planned := progress.has_begun:
+                    progress.state = State.PENDING
+                await self._put_on_record("judge", self._judgment(wish), type(None))
+                self._start(self._amend(wish, amendment, planned=planned), among=self._sending)
         self._stir_up()
-        await accepted
+        self._show()
         return "accepted"
 
-    async def _judge(self, wish: RevisionWish) -> Amendment:
-        """What a revision would change, if it may; nothing more is begun then for the bundles that change."""
+    async def _judge(self, wish: RevisionWish) -> Amendment | None:
+        """What a revision would change, if it may; nothing more is begun then for the bundles that change.
+
+        ``None``: it is in force already.
+        """
         progress = self._progress
-        if wish.revision < self._newest_revision or wish.revision <= progress.ref.revision:
+        if wish.revision < self._newest_revision or wish.revision < progress.ref.revision:
             await self._refuse(wish, "SUPERSEDED", "a later revision has come")
+        await self._catch_up()
+        if wish.revision == progress.ref.revision:
+            return None
         revising = Revising(ref=replace(progress.ref, revision=wish.revision), before=progress.ref)
         amendment = await self._record("compare", revising, Amendment)
         if amendment.unknown:
             raise ApplicationError("there is no such revision", type="UNKNOWN", non_retryable=True)
         if barrier := progress.objection(amendment, force=wish.force):
-            await self._refuse(wish, "NO_RETURN", f"{barrier.item.id} is past the point of no return", barrier)
+            where = (barrier.item.subject, barrier.item.id)
+            await self._refuse(wish, "NO_RETURN", f"{barrier.item.id} is past the point of no return", *where)
         if progress.state in FINAL or progress.cancelled:
             await self._refuse(wish, "NOT_OPEN", f"the order is {progress.state}")
+        if lost := progress.lost(amendment):
+            await self._refuse(wish, "GIVEN_UP", f"line {lost} was given up", lost)
         progress.amend(
             amendment,
             by=Resolution(
@@ -116,30 +156,38 @@ class Changing(Carrying):
         )
         return amendment
 
-    async def _refuse(
-        self, wish: RevisionWish, code: str, message: str, barrier: StepProgress | None = None
-    ) -> NoReturn:
-        step = barrier.item.id if barrier else None
+    async def _refuse(self, wish: RevisionWish, code: str, message: str, *where: str) -> NoReturn:
+        """Say no; ``where`` are the line and the step that stand in the way."""
+        step = where[1] if len(where) > 1 else None
         await self._put_on_record("judge", self._judgment(wish, code=code, step=step), type(None))
-        where = (barrier.item.subject, barrier.item.id) if barrier else ()
         raise ApplicationError(message, *where, type=code, non_retryable=True)
 
     def _judgment(self, wish: RevisionWish, *, code: str | None = None, step: str | None = None) -> Judgment:
-        planned = bool(self._progress.steps)
-        return Judgment(ref=self._progress.ref, revision=wish.revision, planned=planned, code=code, step=step)
-
-    async def _amend(self, wish: RevisionWish, amendment: Amendment, accepted: asyncio.Future[None]) -> None:
-        """Let an accepted revision be in force: undo what is not wanted any more, then go on with what is (2.7)."""
         progress = self._progress
-        planned = bool(progress.steps)
-        if planned:
-            progress.state = State.PENDING
-        await self._put_on_record("judge", self._judgment(wish), type(None))
-        accepted.set_result(None)
-        self._show()
-        await workflow.wait_condition(lambda: progress.is_amendable)
+        return Judgment(ref=progress.ref, revision=wish.revision, planned=progress.has_begun, code=code, step=step)
+
+    async def _amend(self, wish: RevisionWish, amendment: Amendment, *, planned: bool) -> None:
+        """Let an accepted revision be in force: undo what is not wanted any more, then go on with what is (2.7).
+
+        Meanwhile the order may be cancelled: then there is nothing to go on with.
+        """
+        progress = self._progress
+        await workflow.wait_condition(lambda: progress.cancelled or progress.is_amendable)
+        assert progress.amending is not None
+        progress.amending.is_undoing = True
         for step in progress.to_take_back(amendment):
-            await self._take_back(step)
+            if not progress.cancelled:
+                await self._take_back(step)
+        progress.amending.is_undoing = False
+        async with self._turn:
+            if not progress.cancelled:
+                await self._put_in_force(wish, amendment, planned=planned)
+            progress.amending = None
+        self._stir_up()
+        self._show()
+
+    async def _put_in_force(self, wish: RevisionWish, amendment: Amendment, *, planned: bool) -> None:
+        progress = self._progress
         before, progress.ref = progress.ref, replace(progress.ref, revision=wish.revision)
         again, told = progress.redo(amendment, before=before), amendment.synchronizations
         revised = Revised(ref=progress.ref, before=before, again=again, synchronizations=told, planned=planned)
@@ -147,7 +195,4 @@ class Changing(Carrying):
         if planned:
             progress.replan(await self._whole_plan(Decomposition(items=(), more=True)))
             progress.state = ended.order_state or State.IN_PROGRESS
-        progress.amending = {}
         self._starts = amendment.requested_start
-        self._turn.release()
-        self._show()

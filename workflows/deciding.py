@@ -25,10 +25,9 @@ class Deciding(UnderWay):
     def _fall_out(
         self, step: StepProgress, *, code: str, message: str, refused: bool, lines: tuple[str, ...] = ()
     ) -> None:
-        self._progress.fallout_count += 1
         undecided = self._progress.fall_out(
             step,
-            id=f"{self._run.number}-{self._progress.fallout_count}",
+            id=self._name_of_fallout(step.item.id),
             account=self._run.account,
             code=code,
             message=message,
@@ -39,6 +38,14 @@ class Deciding(UnderWay):
             self._start(self._put_on_the_work_list(step, undecided), among=self._sending)
         else:
             self._start(self._listed(step, undecided), among=self._waiting)
+
+    def _name_of_fallout(self, step: str) -> str:
+        """The next one's; or that of the one which an earlier run has opened for the step."""
+        progress = self._progress
+        if step in progress.asked:
+            return progress.asked.pop(step)
+        progress.fallout_count += 1
+        return f"{self._run.number}-{progress.fallout_count}"
 
     async def _put_on_the_work_list(self, step: StepProgress, undecided: Undecided) -> None:
         """Ask a person; only then is the order held for the answer."""
@@ -51,9 +58,10 @@ class Deciding(UnderWay):
 
     async def _wait_for_decision(self, step: StepProgress, undecided: Undecided) -> None:
         """Wait until a person decides about a step, and do so."""
+        undecided.is_on_record = True
         self._show()
-        root = step.item.root
-        await workflow.wait_condition(lambda: undecided.resolution is not None or root in self._progress.given_up)
+        progress = self._progress
+        await workflow.wait_condition(lambda: undecided.resolution is not None or progress.is_given_up(step.item))
         resolution = undecided.resolution or Resolution(
             fallout=undecided.fallout.id,
             decision=Decision.ABORT,

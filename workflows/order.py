@@ -56,20 +56,21 @@ class OrderWorkflow(Approving):
         if not await self._is_approved():
             return
         await self._wait_for_start()
-        async with self._turn:
-            begun = not self._progress.cancelled and await self._is_valid()
-            if begun:
+        progress = self._progress
+        async with self._turn_when(lambda: progress.amending is None):
+            if not progress.is_not_to_wait and await self._is_valid():
                 await self._decompose()
-        if begun:
+        if progress.has_begun:
             await self._carry_out()
-        elif self._progress.cancelled:
+        elif progress.cancelled:
             await self._become(State.CANCELLED, reason=None)
         self._show()
 
     async def _wait_for_start(self) -> None:
         """A future-dated order waits on a durable timer until its requested start."""
-        while (start := self._starts) is not None and start > workflow.now() and not self._progress.cancelled:
-            if self._progress.state is not State.PENDING:
+        progress = self._progress
+        while (start := self._starts) is not None and start > workflow.now() and not progress.is_not_to_wait:
+            if progress.state is not State.PENDING:
                 await self._become(State.PENDING, reason="requested start")
             with suppress(TimeoutError):
                 await workflow.wait_condition(
@@ -79,7 +80,7 @@ class OrderWorkflow(Approving):
                 )
 
     def _starts_otherwise(self, start: datetime) -> bool:
-        return self._progress.cancelled or self._starts != start
+        return self._progress.is_not_to_wait or self._starts != start
 
     async def _is_valid(self) -> bool:
         """Whether the order still breaks no rule; if it does, it is rejected."""
@@ -102,7 +103,10 @@ class OrderWorkflow(Approving):
         decomposition = self._decomposition
         if decomposition is None:  # the order was validated when this was a step of its own
             decomposition = await self._record("decompose", self._progress.ref, Decomposition)
-        self._progress.plan_is(await self._whole_plan(decomposition))
+        if decomposition.standing is None:
+            self._progress.plan_is(await self._whole_plan(decomposition))
+        else:
+            await self._recall(decomposition.standing, decomposition)
         if self._shown.state is State.PENDING and workflow.patched("begun-after-waiting"):
             self._show()
         self._describe()
@@ -124,12 +128,12 @@ class OrderWorkflow(Approving):
             for batch in ready[: max(0, SIDE_BY_SIDE - len(self._sending))]:
                 progress.begin(batch)
                 self._start(self._send(batch), among=self._sending)
-            if not self._sending and not self._waiting and not progress.due:
+            if not self._sending and not self._waiting and not progress.due and progress.amending is None:
                 assert progress.is_over, "what is left to do waits for nobody"
                 break
             await self._something_ends()
         if not progress.steps:
-            await self._become(State.COMPLETED, reason=None)
+            await self._become(State.CANCELLED if progress.cancelled else State.COMPLETED, reason=None)
 
     def _ready(self) -> list[tuple[PlanItem, ...]]:
         """The batches that can be sent now; the rest of a long one goes when this part of it is back."""
@@ -154,14 +158,22 @@ class OrderWorkflow(Approving):
         Whether it took another state now.
         """
         progress = self._progress
-        wanted, reason = State.HELD if idle and self._waiting else State.IN_PROGRESS, None
-        if idle and not self._waiting and progress.waits_for:
+        wanted, reason = State.IN_PROGRESS, None
+        if idle and self._waiting:
+            wanted = State.IN_PROGRESS if progress.state is State.PENDING else State.HELD
+        elif idle and progress.waits_for:
             wanted, reason = State.PENDING, progress.waits_for
-        waits = progress.state is State.PENDING and not progress.amending
-        if not (waits or progress.state in (State.HELD, State.IN_PROGRESS)) or progress.state is wanted:
+        if not self._is_to_become(wanted):
             return False
-        await self._become(State.IN_PROGRESS if waits else wanted, reason=None if waits else reason)
+        async with self._turn:
+            if self._is_to_become(wanted):
+                await self._become(wanted, reason=reason)
         return True
+
+    def _is_to_become(self, wanted: State) -> bool:
+        progress = self._progress
+        waits = progress.state is State.PENDING and progress.amending is None
+        return (waits or progress.state in (State.HELD, State.IN_PROGRESS)) and progress.state is not wanted
 
     async def _wait_until_due(self) -> None:
         """Durable timers: a bundle is carried out on its day (C35)."""

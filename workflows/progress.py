@@ -1,17 +1,19 @@
 """How far an order is: the state its workflow decides upon, without a clock and without awaiting anything."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from activities.messages import Amendment, Batch, Decomposition, Opened, Replaced, Step, Taken
 from domain.fallout import TYPE, Decision, Finding, decisions
-from domain.order import State
-from domain.plan import BEGUN, DATED, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
-from domain.progress import Fallout, OrderRef, Resolution
+from domain.order import FINAL, State
+from domain.plan import BEGUN, DATED, PROVING, SETTLED, Function, Plan, PlanItem, StepState
+from domain.progress import Fallout, OrderRef, Resolution, Standing
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
 CLOSES_BILLING = (Function.FULFILL_BILLING, Function.PURCHASE)
+REPLACES_WHAT_IS_IN_DOUBT = (Function.RESERVE, Function.INITIATE_BILLING)
+"""These are amended whether the first attempt has happened or not; should it arrive later, it is refused."""
 
 
 @dataclass
@@ -37,13 +39,25 @@ class StepProgress:
         """Whether it was sent and may have had, or will have, an effect that still stands; or was done by hand."""
         return self.state in BEGUN or (self.resent and self.state is not StepState.UNDONE)
 
+    @property
+    def may_stand(self) -> bool:
+        """Whether something of it may stand that can be taken back; what was done by hand stands too."""
+        return bool(self.item.function.undo) and (self.resent or self.state in SETTLED or self.replaces is not None)
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether its neighbour can put something else in the place of what it did, or may have done."""
+        return self.state is StepState.DONE or (
+            self.resent and self.replaces is None and self.item.function in REPLACES_WHAT_IS_IN_DOUBT
+        )
+
     def reference(self, actual: datetime | None = None) -> Step:
         """The step as an activity is told of it."""
         return Step(id=self.item.id, generation=self.generation, actual=actual, replaces=self.replaces)
 
     def taken_back(self, ref: OrderRef) -> Iterator[Taken]:
         """All that it may have done and can be taken back, the latest first, as an activity is told of it."""
-        if self.resent or self.state is StepState.DONE:
+        if self.resent or self.state in SETTLED:
             yield Taken(ref=ref, step=Step(id=self.item.id, generation=self.generation))
         if self.replaces is not None:
             yield Taken(ref=self.replaces.ref, step=Step(id=self.item.id, generation=self.replaces.generation))
@@ -52,6 +66,18 @@ class StepProgress:
         """Nothing of it stands any more; should it be done once more, it is something new."""
         self.state, self.resent, self.replaces = StepState.UNDONE, False, None
         self.generation += 1
+
+    def anew(self, before: OrderRef) -> bool:
+        """Have it carried out anew; whether it had been carried out ``before``: that stands until it is replaced."""
+        if self.is_replaceable:
+            self.replaces = Replaced(generation=self.generation, ref=before)
+            self.generation += 1
+        elif self.state is StepState.SKIPPED:
+            self.generation += 1
+        elif self.state is not StepState.UNDONE:
+            return False
+        self.state, self.resent = StepState.PENDING, False
+        return True
 
 
 @dataclass
@@ -62,6 +88,8 @@ class Undecided:
     opened: Opened | None = None
     actual: datetime | None = None
     resolution: Resolution | None = None
+    is_on_record: bool = False
+    """Whether it stands on the work list by now."""
     settled: bool = False
 
     @property
@@ -82,6 +110,25 @@ class GivenUp:
     state: State
     begun: bool = False
     """Whether taking it back has begun."""
+    is_undone: bool = False
+
+
+@dataclass
+class Amending:
+    """What a revision is about to change: ``steps``, and bundles, each with whether more than billing is concerned."""
+
+    roots: Mapping[str, bool]
+    steps: frozenset[str]
+    is_undoing: bool = False
+    """Whether what is not wanted any more is being taken back."""
+
+    def concerns(self, item: PlanItem) -> bool:
+        """Whether a step is not to be begun meanwhile."""
+        return item.root in self.roots or item.id in self.steps
+
+    def stops(self, item: PlanItem) -> bool:
+        """Whether a step is not to be under way meanwhile, either."""
+        return self.roots.get(item.root, False) or item.id in self.steps
 
 
 @dataclass
@@ -99,12 +146,16 @@ class OrderProgress:
     undecided: dict[str, Undecided] = field(default_factory=dict)
     given_up: dict[str, GivenUp] = field(default_factory=dict)
     """The root bundles that are not to be carried out any more."""
+    has_begun: bool = False
+    """Whether there is a plan, be it of an earlier run."""
     cancelled: bool = False
     """Whether the cancellation of the whole order was accepted."""
     held_back: bool = False
     """Whether nothing new may be begun for the moment."""
-    amending: dict[str, bool] = field(default_factory=dict)
-    """The root bundles that a revision is about to change; whether that concerns more than billing."""
+    amending: Amending | None = None
+    """What an accepted revision is about to change."""
+    dropped: dict[str, StepProgress] = field(default_factory=dict)
+    """The steps that revisions did without: should one be wanted again, it is something new."""
     notice: str = ""
     """What operators should know besides: a wish that was refused."""
     unapproved: tuple[str, ...] = ()
@@ -120,14 +171,41 @@ class OrderProgress:
     """The bundles whose time has not come, and when it comes."""
     queued: dict[str, str] = field(default_factory=dict)
     """The claims of assets that somebody else changes now or before, by step; and who that is."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """The fallouts that an earlier run has opened, by step."""
 
     def plan_is(self, decomposition: Decomposition) -> None:
         """Take over the plan, and begin."""
+        self._plan_is(decomposition, {item.id: StepProgress(item) for item in decomposition.items})
+        self.state, self.has_begun = State.IN_PROGRESS, True
+
+    @property
+    def is_not_to_wait(self) -> bool:
+        """Whether the order waits for nothing before it begins, or instead."""
+        return self.has_begun or self.cancelled
+
+    def recall(self, standing: Standing) -> None:
+        """Take over what our rows know better: this run was reset to before that.
+
+        A step that is done there is asked for by its key before it is sent again.
+        """
+        self.fallout_count = max(self.fallout_count, standing.fallouts)
+        self.asked = {step: id_ for step, id_ in standing.asked.items() if id_ not in self.undecided}
+        for id_, generation in standing.done.items():
+            step = self.steps.get(id_)
+            if step is not None and not step.has_begun and step.state is StepState.PENDING:
+                step.generation, step.resent = generation, True
+        if standing.state in (State.PENDING_CANCELLATION, State.CANCELLED) and not self.cancelled:
+            self.cancelled = True
+            self.give_up_all()
+        if standing.state in FINAL:
+            self.state = standing.state
+
+    def _plan_is(self, decomposition: Decomposition, steps: dict[str, StepProgress]) -> None:
         self.plan = decomposition.plan
         self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
-        self._steps_are({item.id: StepProgress(item) for item in self.plan.items})
+        self._steps_are(steps)
         self.due = dict(decomposition.due)
-        self.state = State.IN_PROGRESS
 
     def _steps_are(self, steps: dict[str, StepProgress]) -> None:
         self.steps, self.bundles = steps, {}
@@ -137,9 +215,12 @@ class OrderProgress:
     def ready(self) -> list[tuple[PlanItem, ...]]:
         """The batches that can be sent now."""
         settled = [x.item.id for x in self.steps.values() if x.state in SETTLED]
-        waits = {*self.given_up, *self.amending, *self.due}
-        taken = [x.item.id for x in self.steps.values() if x.state in BUSY or x.item.root in waits]
+        taken = [x.item.id for x in self.steps.values() if x.state in BUSY or self._waits(x.item)]
         return self.plan.next_batches(settled=settled, taken=taken)
+
+    def _waits(self, item: PlanItem) -> bool:
+        amended = self.amending is not None and self.amending.concerns(item)
+        return self.is_given_up(item) or amended or item.root in self.due
 
     def begin(self, items: Sequence[PlanItem]) -> None:
         """From now on these steps are under way."""
@@ -194,65 +275,75 @@ class OrderProgress:
         """
         if barrier := self.barrier(force=force, roots=amendment.technical):
             return barrier
-        changed = [x for x in self.steps.values() if x.item.id in (*amendment.undo, *amendment.redo)]
-        billed = (x for x in changed if x.has_begun and x.item.function in CLOSES_BILLING)
-        given_up = (x for x in changed if x.item.root in self.given_up and x.item.id in amendment.redo)
-        return next(billed, None) or next(given_up, None)
+        changed = (x for x in self.steps.values() if x.item.id in (*amendment.undo, *amendment.redo))
+        return next((x for x in changed if x.has_begun and x.item.function in CLOSES_BILLING), None)
 
-    def amend(self, amendment: Amendment, *, by: Resolution) -> list[Undecided]:
+    def lost(self, amendment: Amendment) -> str | None:
+        """A bundle that was given up, and that a revision wants otherwise instead of leaving it out, or as it was."""
+        given_up = (x for x in amendment.roots if x in self.given_up)
+        wanted = (x for x in given_up if any(step.item.id not in amendment.undo for step in self._own_steps(x)))
+        return next(wanted, None)
+
+    def amend(self, amendment: Amendment, *, by: Resolution) -> None:
         """From now on nothing more is begun for the bundles that are about to change.
 
         What is under way for them ends first, or is stopped where more than billing changes. The fallouts of steps that
-        change are decided by it: they are returned.
+        change are decided by it.
         """
-        self.amending = dict.fromkeys(amendment.roots, False) | dict.fromkeys(amendment.technical, True)
-        changed = {*amendment.undo, *amendment.redo}
-        decided = [x for x in self.undecided.values() if x.fallout.step in changed and x.resolution is None]
-        for undecided in decided:
-            undecided.resolution = replace(by, fallout=undecided.fallout.id)
-        return decided
+        changed = frozenset((*amendment.undo, *amendment.redo))
+        roots = dict.fromkeys(amendment.roots, False) | dict.fromkeys(amendment.technical, True)
+        self.amending = Amending(roots, changed)
+        for undecided in self.undecided.values():
+            if undecided.fallout.step in changed and undecided.resolution is None:
+                undecided.resolution = replace(by, fallout=undecided.fallout.id)
 
     @property
     def is_amendable(self) -> bool:
-        """Whether nothing is under way any more that must not be while a revision changes it."""
+        """Whether nothing is under way any more that must not be while a revision changes it.
+
+        That is steps, and what is being written down of fallouts and of bundles that were given up.
+        """
+        amending = self.amending
+        if amending is None:
+            return True
         working = (x.item for x in self.steps.values() if x.state is StepState.IN_PROGRESS)
-        amending = (x for x in working if x.root in self.amending)
-        return not any(self.amending[x.root] or x.function.system is System.BILLING for x in amending)
+        asked = (x for x in self.undecided.values() if amending.concerns(self.steps[x.fallout.step].item))
+        undoing = (root for root, ending in self.given_up.items() if root in amending.roots and not ending.is_undone)
+        return not (
+            any(map(amending.stops, working))
+            or any(not x.is_on_record or x.resolution is not None for x in asked)
+            or any(undoing)
+        )
 
     def to_take_back(self, amendment: Amendment) -> list[StepProgress]:
-        """The steps to be undone for a revision, last first: what is not wanted, and what changes and is in doubt.
+        """The steps to be undone for a revision, last first: what is not wanted, and what is in doubt and changes.
 
-        What changes and is done stands until it is replaced.
+        What can be replaced stands until it is.
         """
-        doubtful = {x for x in amendment.redo if x in self.steps and self.steps[x].resent}
-        unwanted = {*amendment.undo, *doubtful}
-        steps = (x for x in reversed(self.steps.values()) if x.item.id in unwanted and x.item.function.undo)
-        return [x for x in steps if x.item.root not in self.given_up]
+        found = [x for x in reversed(self.steps.values()) if x.may_stand and x.item.root not in self.given_up]
+        doubtful = {x.item.id for x in found if x.item.id in amendment.redo and x.resent and not x.is_replaceable}
+        return [x for x in found if x.item.id in amendment.undo or x.item.id in doubtful]
 
     def redo(self, amendment: Amendment, *, before: OrderRef) -> dict[str, int]:
-        """The steps that are carried out anew, with their generations: what they did ``before`` stands until then."""
-        again: dict[str, int] = {}
-        for step in (self.steps[x] for x in amendment.redo if x in self.steps):
-            if step.state is StepState.DONE:
-                step.replaces = Replaced(generation=step.generation, ref=before)
-                step.generation += 1
-            elif step.state is not StepState.UNDONE:
-                continue
-            step.state = StepState.PENDING
-            again[step.item.id] = step.generation
-        return again
+        """The steps that are carried out anew, with their generations: what they did ``before`` stands until then.
+
+        Among them those that an earlier revision did without: should they be in the plan again, they are new.
+        """
+        steps = (self.steps[x] for x in amendment.redo if x in self.steps)
+        again = {x.item.id: x.generation for x in steps if x.item.root not in self.given_up and x.anew(before)}
+        return again | {id_: x.generation for id_, x in self.dropped.items()}
 
     def replan(self, decomposition: Decomposition) -> None:
         """Take over the plan of a revision: steps that are in both go on from where they are."""
-        self.plan = decomposition.plan
-        self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}
-        steps: dict[str, StepProgress] = {}
-        for item in self.plan.items:
-            step = steps[item.id] = self.steps.get(item.id) or StepProgress(item)
-            step.item = item
+        for step in self.dropped.values():
+            step.state = StepState.PENDING
+        known = self.dropped | self.steps
+        steps = {x.id: known[x.id] if x.id in known else StepProgress(x) for x in decomposition.items}
+        for item in decomposition.items:
+            steps[item.id].item = item
         given_up = {x: step for x, step in self.steps.items() if step.item.root in self.given_up}
-        self._steps_are(given_up | steps)
-        self.due = dict(decomposition.due)
+        self.dropped = {x: step for x, step in known.items() if x not in given_up | steps}
+        self._plan_is(decomposition, given_up | steps)
 
     def fall_out(
         self,
@@ -290,10 +381,16 @@ class OrderProgress:
         return decisions(item.function, begun, in_doubt=undecided.fallout.in_doubt)
 
     def bundles_of(self, item: PlanItem) -> set[str]:
-        """The bundles that cannot end well without a step: its own, and all that wait for it."""
-        if item.function is not Function.SYNC_CUSTOMER:  # the only step that steps of other bundles wait for
+        """The bundles that cannot end well without a step: its own, or where several share it all that wait for it."""
+        if not _is_shared(item):
             return {item.root}
-        return {item.root, *(x.item.root for x in self.steps.values() if item.id in x.item.depends_on)}
+        return {x.item.root for x in self.steps.values() if item.id in x.item.depends_on} or {item.root}
+
+    def is_given_up(self, item: PlanItem) -> bool:
+        """Whether a step is not to be carried out any more: nobody is left who needs it."""
+        if not self.given_up or not _is_shared(item):
+            return item.root in self.given_up
+        return self.bundles_of(item) <= self.given_up.keys()
 
     def give_up(self, undecided: Undecided) -> None:
         """From now on nothing more is begun for the bundles of a step; what is under way ends first."""
@@ -329,21 +426,36 @@ class OrderProgress:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to do."""
-        return all(x.state in SETTLED or x.item.root in self.given_up for x in self.steps.values())
+        return all(x.state in SETTLED or self.is_given_up(x.item) for x in self.steps.values())
 
-    def is_to_stop(self, root: str) -> bool:
-        """Whether no further attempt is wanted at what is under way for a bundle."""
-        return root in self.given_up or self.amending.get(root, False)
+    def is_to_stop(self, items: Sequence[PlanItem]) -> bool:
+        """Whether no further attempt is wanted at something that is under way."""
+        amending = self.amending
+        return any(self.is_given_up(x) or (amending is not None and amending.stops(x)) for x in items)
 
     def is_busy(self, root: str) -> bool:
-        """Whether anything of a bundle is under way or waits for a person."""
-        return any(x.state in BUSY for x in self.bundles[root])
+        """Whether anything of a bundle is under way or waits for a person, or is being taken back by a revision."""
+        amending = self.amending
+        undoing = amending is not None and amending.is_undoing and root in amending.roots
+        return undoing or any(x.state in BUSY for x in self._own_steps(root))
+
+    def _own_steps(self, root: str) -> list[StepProgress]:
+        """The steps of a bundle that it shares with no other one."""
+        return [x for x in self.bundles[root] if not _is_shared(x.item)]
+
+    def is_amended(self, root: str) -> bool:
+        """Whether a revision is about to change a bundle."""
+        return self.amending is not None and root in self.amending.roots
 
     def to_undo(self, root: str) -> list[StepProgress]:
         """The steps of a bundle that may have had an effect that can be taken back, last first (2.7)."""
-        steps = [x for x in self.bundles[root] if x.item.function.undo]
-        return [x for x in reversed(steps) if x.resent or x.replaces or x.state is StepState.DONE]
+        return [x for x in reversed(self.bundles[root]) if x.may_stand]
 
     def title(self, items: Sequence[PlanItem]) -> str:
         """The lines that steps are about, as an operator reads it beside an activity."""
         return ", ".join(self.lines.get(x.subject, x.subject) for x in items)[:200]
+
+
+def _is_shared(item: PlanItem) -> bool:
+    """Whether steps of several bundles may wait for a step: billing is told of an account once."""
+    return item.function is Function.SYNC_CUSTOMER

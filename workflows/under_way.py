@@ -40,7 +40,9 @@ class UnderWay:
     async def _become(self, state: State, *, reason: str | None) -> None:
         """Take a state, and write it down."""
         self._progress.state = state
-        await self._record("transition", Transition(ref=self._progress.ref, state=state, reason=reason), type(None))
+        begun = self._progress.has_begun
+        transition = Transition(ref=self._progress.ref, state=state, reason=reason, begun=begun)
+        await self._record("transition", transition, type(None))
         self._show()
 
     async def _put_on_record(self, activity: str, argument: object, result: type[Result]) -> Result:
@@ -126,7 +128,8 @@ class UnderWay:
             rest = await self._record(
                 "plan_rest", PlanRest(ref=self._progress.ref, after=len(known.items)), Decomposition
             )
-            known = replace(rest, items=(*known.items, *rest.items), lines=(*known.lines, *rest.lines))
+            due = {**known.due, **rest.due}
+            known = replace(rest, items=(*known.items, *rest.items), lines=(*known.lines, *rest.lines), due=due)
         return known
 
     def _meet_trouble(self, item: PlanItem, message: str) -> None:

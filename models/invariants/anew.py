@@ -78,7 +78,7 @@ def _lines_are_the_documents(stored: Stored) -> Iterator[str | None]:
         wanted = [line.product, line.action, line.quantity, line.parent, line.root, asset_id(stored.id, line)]
         found = [*stored.lines.get(line.id, [])][:-1]
         yield None if found == wanted else f"line {line.id} is stored as {found}, and is {wanted}"
-    dropped = {id_ for id_, row in stored.lines.items() if row[-1] == State.CANCELLED}
+    dropped = {id_ for id_, row in stored.lines.items() if row[-1] in (State.CANCELLED, State.FAILED)}
     yield from (f"line {id_} is in no document" for id_ in stored.lines.keys() - order.by_id.keys() - dropped)
 
 

@@ -64,8 +64,7 @@ async def test_a_rejected_order_ends_rejected_with_the_reason_and_nothing_was_do
 @pytest.mark.req("F31", "W5")
 async def test_the_temporal_ui_shows_what_is_to_be_approved_and_what_to_send(shop: Shop) -> None:
     handle, identity = await waiting(shop)
-    found = await shop.shown(handle, state="pending")
-    assert found.get(search_attributes.ATTENTION) is True
+    found = await shop.shown(handle, state="pending", attention=True)
     assert found.get(search_attributes.ERROR) == f"approval: {WHY}"
     text = await shop.details(handle)
     assert WHY in text

@@ -59,6 +59,7 @@ async def test_the_details_of_the_run_say_what_to_send(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", refuse_once())
     handle = await shop.start(order(WIRELESS))
     fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    await shop.shown(handle, state="held")
     text = await shop.details(handle)
     to_send = json.loads(text.split("```json")[1].split("```")[0])
     assert (to_send["fallout"], to_send["decision"]) == (fallout["id"], "retry")

@@ -1,0 +1,379 @@
+"""Changes of an order under way that meet one another, or something else that happens to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+from adapters.switches import Mode, Switch
+from domain.approval import Approval
+from domain.money import Money
+from domain.order import Order
+from tests.boundaries import Boundaries, Boundary
+from tests.builders import bundle, changed, line, order, without
+from tests.conftest import Database
+from tests.shop import Shop, hasty, open_shop
+from tests.workflows.catalog import INTERNET, PRODUCTS, WIRELESS, furnish
+from workflows import start
+from workflows.messages import OrderEnd, Patience, RevisionWish
+from workflows.start import Declined
+
+NO_PORT = Switch(mode=Mode.REFUSE, code="NO_PORT")
+AWAY = Switch(mode=Mode.FAIL_BEFORE)
+ANOTHER_ACCOUNT = {"billing_account": "ACME-ZA", "billing_profile": "ACME-ZP"}
+STUBBORN = hasty(give_up_s=1000, pause_s=100, longest_pause_s=100)
+"""A step that fails is tried again only after the test."""
+
+
+@pytest.fixture
+async def sound(shop: Shop) -> AsyncIterator[Shop]:
+    """A house in which everything adds up at the end of the test."""
+    yield shop
+    await shop.is_sound()
+
+
+async def started(
+    shop: Shop, wanted: Order, *, patience: Patience | None = None, approvals: tuple[str, ...] = ()
+) -> tuple[str, WorkflowHandle[Any, Any]]:
+    handle = await shop.start(wanted, patience=patience, approvals=approvals)
+    return handle.id.removeprefix("order-"), handle
+
+
+async def in_force(shop: Shop, order_id: str, revision: int) -> None:
+    await shop.until(lambda: shop.one("SELECT revision FROM orderloom.orders WHERE id = :o", o=order_id) == revision)
+
+
+async def open_fallout(shop: Shop, order_id: str, step: str) -> dict[str, Any]:
+    asked = "SELECT * FROM orderloom.fallouts WHERE order_id = :o AND step = :s AND state = 'open'"
+    await shop.until(lambda: shop.rows(asked, o=order_id, s=step) != [])
+    return shop.rows(asked, o=order_id, s=step)[0]
+
+
+async def end(handle: WorkflowHandle[Any, Any]) -> str:
+    return str((await asyncio.wait_for(handle.result(), timeout=20)).state)
+
+
+async def test_an_account_that_billing_refuses_is_not_asked_about_once_a_revision_names_another(sound: Shop) -> None:
+    sound.account("ACME-ZA")
+    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
+    wanted = order(line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), INTERNET)
+    order_id, handle = await started(sound, wanted)
+    await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+    ours = {"billing_account": "ACME-BA", "billing_profile": "ACME-BP"}
+
+    assert await sound.revise(order_id, changed(changed(wanted, "1", **ours), "1.1", **ours)) == "accepted"
+
+    assert await end(handle) == "completed"
+
+
+async def test_an_account_that_billing_refuses_is_not_asked_about_once_its_only_bundle_is_dropped(sound: Shop) -> None:
+    sound.account("ACME-ZA")
+    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
+    wanted = order(line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), INTERNET)
+    order_id, handle = await started(sound, wanted)
+    await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+
+    assert await sound.revise(order_id, without(wanted, "1")) == "accepted"
+
+    assert await end(handle) == "completed"
+    assert set(sound.line_states(order_id).values()) == {"cancelled", "completed"}
+
+
+async def test_what_two_bundles_wait_for_is_given_up_with_the_one_that_is_left(sound: Shop) -> None:
+    sound.account("ACME-ZA")
+    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
+    both = (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT))
+    order_id, handle = await started(sound, order(*both))
+    await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+    await sound.revise(order_id, without(order(*both), "1"))
+    await in_force(sound, order_id, 1)
+
+    await sound.cancel(order_id)
+
+    assert await end(handle) == "cancelled"
+
+
+async def test_what_two_bundles_wait_for_goes_on_when_one_of_them_is_given_up(sound: Shop) -> None:
+    sound.account("ACME-ZA")
+    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
+    sound.inventory.switches.set("reserve", Switch(mode=Mode.REFUSE, match='"1"', code="NO_STOCK"))
+    both = (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT))
+    order_id, handle = await started(sound, order(*both))
+    shared = await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+
+    await sound.decide(await open_fallout(sound, order_id, "reserve:1"), "abort")
+    await sound.until(lambda: sound.line_states(order_id)["1"] == "failed")
+    sound.billing.switches.clear()
+    await sound.decide(shared, "retry")
+
+    assert await end(handle) == "partial"
+
+
+async def test_a_step_that_comes_back_with_a_later_revision_is_something_new(sound: Shop) -> None:
+    sound.publish(*PRODUCTS, bundle("KIOSK", "PHONE", "RATE"))
+    sound.billing.switches.set("initiate", Switch(mode=Mode.REFUSE, code="LATER"))
+    wanted = order(line("KIOSK", line("RATE"), line("PHONE", quantity=2)))
+    order_id, handle = await started(sound, wanted)
+    fallout = await open_fallout(sound, order_id, "initiate_billing:1")
+    without_phone = without(wanted, "1.2")
+    await sound.revise(order_id, without_phone)
+    await in_force(sound, order_id, 1)
+    assert sound.one("SELECT reserved FROM inventory.stock") == 0
+
+    with_others = replace(
+        without_phone, lines=(*without_phone.lines, replace(wanted.by_id["1.2"], id="1.9", quantity=3))
+    )
+    await sound.revise(order_id, with_others)
+
+    await sound.until(lambda: sound.one("SELECT reserved FROM inventory.stock") == 3)
+    sound.billing.switches.clear()
+    await sound.decide(fallout, "retry")
+    assert await end(handle) == "completed"
+    assert sound.one("SELECT on_hand FROM inventory.stock") == 7
+
+
+async def test_a_bundle_that_was_given_up_can_only_be_left_out(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    wanted = order(line("WIRELESS", line("RATE")), INTERNET)
+    order_id, handle = await started(sound, wanted)
+    await sound.decide(await open_fallout(sound, order_id, "provision:1"), "abort")
+    await sound.until(lambda: sound.line_states(order_id)["1"] == "failed")
+
+    with pytest.raises(Declined) as refused:
+        await sound.revise(order_id, order(line("WIRELESS", line("RATE"), line("GIFT")), INTERNET))
+    assert (refused.value.code, refused.value.details) == ("GIVEN_UP", ("1",))
+    assert await sound.revise(order_id, without(wanted, "1")) == "accepted"
+
+    sound.provisioning.switches.clear()
+    await sound.decide(await open_fallout(sound, order_id, "provision:2"), "retry")
+    assert await end(handle) == "partial", "what had failed has failed"
+
+
+async def test_a_cancellation_does_not_wait_for_a_neighbour_that_a_revision_waits_for(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    order_id, handle = await started(sound, order(WIRELESS))
+    await open_fallout(sound, order_id, "provision:1")
+    sound.billing.switches.set("void_initiated", AWAY)
+    assert await sound.revise(order_id, without(order(WIRELESS, INTERNET), "1")) == "accepted"
+    await sound.until(lambda: sound.rows("SELECT FROM billing.attempts WHERE operation = 'void_initiated'") != [])
+
+    assert await asyncio.wait_for(sound.cancel(order_id), timeout=8) == "pendingCancellation"
+
+    sound.billing.switches.clear()
+    assert await end(handle) == "cancelled"
+    assert "2" not in sound.line_states(order_id), "the revision never came into force"
+    (revision,) = sound.rows("SELECT state, code FROM orderloom.order_revisions")
+    assert revision == {"state": "superseded", "code": "CANCELLED"}
+
+
+async def test_only_the_newest_of_the_revisions_that_wait_for_a_neighbour_waits_on(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    wanted = order(INTERNET, WIRELESS)
+    order_id, handle = await started(sound, wanted)
+    await open_fallout(sound, order_id, "provision:1")
+    await open_fallout(sound, order_id, "provision:2")
+    sound.billing.switches.set("void_initiated", AWAY)
+    rest = without(wanted, "1")
+    assert await sound.revise(order_id, rest) == "accepted"
+    cheap = asyncio.create_task(sound.revise(order_id, changed(rest, "2.1", price=Money(200, "USD"))))
+    await sound.until(lambda: sound.one("SELECT count(*) FROM orderloom.order_revisions") == 2)
+    cheaper = asyncio.create_task(sound.revise(order_id, changed(rest, "2.1", price=Money(100, "USD"))))
+
+    with pytest.raises(Declined) as refused:
+        await asyncio.wait_for(cheap, timeout=8)
+    assert refused.value.code == "SUPERSEDED"
+
+    sound.billing.switches.clear()
+    assert await cheaper == "accepted"
+    sound.provisioning.switches.clear()
+    await in_force(sound, order_id, 3)
+    await sound.decide(await open_fallout(sound, order_id, "provision:2"), "retry")
+    assert await end(handle) == "completed"
+    assert sound.one("SELECT price_minor FROM billing.purchases WHERE line = '2.1' AND status = 'active'") == 100
+
+
+async def test_a_bundle_is_given_up_while_a_revision_adds_to_it(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    wanted = order(WIRELESS)
+    order_id, handle = await started(sound, wanted)
+    fallout = await open_fallout(sound, order_id, "provision:1")
+    sound.billing.switches.set("void_initiated", AWAY)
+    shorter = without(wanted, "1.5")
+    more = replace(shorter, lines=(*shorter.lines, replace(wanted.by_id["1.4"], id="1.9")))
+    assert await sound.revise(order_id, more) == "accepted"
+
+    deciding = asyncio.create_task(sound.decide(fallout, "abort"))
+    await sound.until(lambda: sound.rows("SELECT FROM orderloom.fallouts WHERE decision = 'abort'") != [])
+    sound.billing.switches.clear()
+
+    await deciding
+    assert await end(handle) == "failed"
+    states = sound.line_states(order_id)
+    assert (states["1"], states["1.5"], states["1.9"]) == ("failed", "cancelled", "failed")
+
+
+@pytest.mark.parametrize("step", ["reserve", "initiate"])
+async def test_a_revision_does_not_wait_for_a_step_that_it_changes_and_that_does_not_succeed(
+    sound: Shop, step: str
+) -> None:
+    neighbour = sound.inventory if step == "reserve" else sound.billing
+    neighbour.switches.set(step, AWAY)
+    wanted = order(line("WIRELESS", line("RATE"), line("PHONE", quantity=2)))
+    order_id, handle = await started(sound, wanted, patience=STUBBORN)
+    await sound.until(
+        lambda: sound.rows("SELECT FROM orderloom.plan_items WHERE attempts > 1 AND order_id = :o", o=order_id) != []
+    )
+    dearer = changed(changed(wanted, "1.1", price=Money(7, "USD")), "1.2", quantity=3)
+
+    assert await sound.revise(order_id, dearer) == "accepted"
+    await in_force(sound, order_id, 1)
+
+    neighbour.switches.clear()
+    assert await end(handle) == "completed"
+    assert sound.one("SELECT price_minor FROM billing.purchases WHERE line = '1.1'") == 7
+    assert sound.one("SELECT on_hand FROM inventory.stock") == 7
+
+
+async def test_a_lost_answer_is_replaced_whether_it_was_yes_or_no(sound: Shop) -> None:
+    sound.inventory.switches.set("reserve", Switch(mode=Mode.LOSE_ANSWER))
+    sound.inventory.switches.set("query", AWAY)
+    wanted = order(line("WIRELESS", line("RATE"), line("PHONE", quantity=2)))
+    order_id, handle = await started(sound, wanted)
+    await open_fallout(sound, order_id, "reserve:1")
+    number = sound.one("SELECT value FROM inventory.numbers WHERE state = 'reserved'")
+    sound.inventory.switches.clear()
+
+    assert await sound.revise(order_id, changed(wanted, "1.2", quantity=3)) == "accepted"
+
+    assert await end(handle) == "completed"
+    assert sound.one("SELECT value FROM inventory.numbers WHERE state = 'assigned'") == number
+    assert sound.one("SELECT count(*) FROM inventory.reservations WHERE state <> 'released'") == 1
+
+
+async def test_by_force_what_was_done_by_hand_is_taken_down_too(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", replace(NO_PORT, remaining=1))
+    sound.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="LATER"))
+    order_id, handle = await started(sound, order(INTERNET))
+    await sound.decide(await open_fallout(sound, order_id, "provision:1"), "skip")
+    await open_fallout(sound, order_id, "fulfill_billing:1")
+
+    assert await sound.cancel(order_id, force=True) == "pendingCancellation"
+
+    assert await end(handle) == "cancelled"
+    assert sound.rows("SELECT operation FROM provisioning.calls WHERE outcome = 'applied'") == [
+        {"operation": "deactivate"}
+    ]
+
+
+async def test_an_order_that_waits_for_approval_is_cancelled_and_nobody_can_approve_it_any_more(sound: Shop) -> None:
+    order_id, handle = await started(sound, order(INTERNET), approvals=("line 1: somebody says so",))
+    await sound.until(lambda: sound.state(order_id) == "pending")
+
+    assert await sound.cancel(order_id) == "pendingCancellation"
+
+    assert await end(handle) == "cancelled"
+    assert sound.steps(order_id) == {}
+
+
+async def test_an_order_that_waits_for_approval_is_approved_as_it_was_revised(sound: Shop) -> None:
+    wanted = order(INTERNET)
+    order_id, handle = await started(sound, wanted, approvals=("line 1: somebody says so",))
+    await sound.until(lambda: sound.state(order_id) == "pending")
+
+    assert await sound.revise(order_id, changed(wanted, "1", quantity=4)) == "accepted"
+    await in_force(sound, order_id, 1)
+
+    assert sound.state(order_id) == "pending"
+    assert await handle.execute_update("approval", Approval(actor="ann", reason="yes"), result_type=str) == "pending"
+    assert await end(handle) == "completed"
+    assert sound.one("SELECT quantity FROM orderloom.assets") == 4
+
+
+async def test_a_run_that_was_reset_does_not_forget_what_has_to_be_taken_back(
+    database: Database, temporal_client: Client
+) -> None:
+    boundaries = Boundaries()
+    async with open_shop(database.app_url, temporal_client, around=boundaries.around) as shop:
+        furnish(shop)
+        shop.provisioning.switches.set("activate", NO_PORT)
+        order_id, handle = await started(shop, order(WIRELESS))
+        await open_fallout(shop, order_id, "provision:1")
+        loop = asyncio.get_running_loop()
+        answers: list[Future[str]] = []
+
+        def cancel_and_stumble() -> None:
+            answers.append(asyncio.run_coroutine_threadsafe(shop.cancel(order_id), loop))
+            raise ApplicationError("stumbled")  # so that it comes before there is a plan again
+
+        boundaries.at(order_id, Boundary("validate", 1, "before"), cancel_and_stumble)
+        await shop.rewind(handle)
+
+        assert await end(handle) == "cancelled"
+        assert await asyncio.wrap_future(answers[0]) == "pendingCancellation"
+        assert shop.one("SELECT count(*) FROM inventory.numbers WHERE state <> 'available'") == 0
+        await shop.is_sound()
+
+
+async def test_a_run_that_was_reset_does_not_promise_what_its_rows_do_not_allow(
+    database: Database, temporal_client: Client
+) -> None:
+    boundaries = Boundaries()
+    async with open_shop(database.app_url, temporal_client, around=boundaries.around) as shop:
+        furnish(shop)
+        shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="LATER"))
+        wanted = order(INTERNET)
+        order_id, handle = await started(shop, wanted)
+        await open_fallout(shop, order_id, "fulfill_billing:1")
+        loop = asyncio.get_running_loop()
+        answers: list[Future[str]] = []
+        number = shop.store_revision(order_id, changed(wanted, "1", quantity=2))
+
+        def change_and_stumble() -> None:
+            wish = RevisionWish(revision=number)
+            asked = (shop.cancel(order_id), start.revise(shop.client, order_id, wish))
+            answers.extend(asyncio.run_coroutine_threadsafe(x, loop) for x in asked)
+            raise ApplicationError("stumbled")
+
+        boundaries.at(order_id, Boundary("validate", 1, "before"), change_and_stumble)
+        await shop.rewind(handle)
+
+        for answer in answers:
+            with pytest.raises(Declined) as refused:
+                await asyncio.wrap_future(answer)
+            assert refused.value.details == ("1", "provision:1")
+        await shop.shown(handle, state="held")
+        await shop.decide(await open_fallout(shop, order_id, "fulfill_billing:1"), "retry")
+        assert await end(handle) == "completed"
+        await shop.is_sound()
+
+
+async def test_a_run_that_was_reset_carries_on_what_was_revised(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    wanted = order(WIRELESS)
+    order_id, handle = await started(sound, wanted)
+    await open_fallout(sound, order_id, "provision:1")
+    await sound.revise(order_id, changed(without(wanted, "1.5"), "1", service_id="+1-555-0107"))
+    await in_force(sound, order_id, 1)
+    await sound.until(lambda: sound.steps(order_id)["initiate_billing:1"] == "done")
+    await open_fallout(sound, order_id, "provision:1")
+    before = sound.rows("SELECT id, service_id FROM billing.service_instances WHERE status = 'initiated'")
+
+    await sound.rewind(handle)
+
+    sound.provisioning.switches.clear()
+    run = sound.client.get_workflow_handle(handle.id, result_type=OrderEnd)
+    ended = asyncio.create_task(end(run))
+    while not ended.done():  # the network's refusals are remembered: each is asked about once more
+        for fallout in sound.rows("SELECT * FROM orderloom.fallouts WHERE state = 'open'"):
+            with suppress(Declined):
+                await sound.decide(fallout, "retry")
+        await asyncio.sleep(0.1)
+    assert await ended == "completed"
+    after = sound.rows("SELECT id, service_id FROM billing.service_instances WHERE status = 'active'")
+    assert after == before == [{"id": before[0]["id"], "service_id": "+1-555-0107"}]
