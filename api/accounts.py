@@ -1,6 +1,7 @@
 """Accounts and their billing profiles, and the views of what a customer has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -23,10 +24,11 @@ from api.schemas.accounts import (
 )
 from api.schemas.fallouts import fallout_body
 from api.schemas.shape import MAX_PAGE, Id
+from api.standing import standing, standing_body
 from domain.violation import Violation
 from models import submissions, views
 from models.submissions import Clash, Key
-from models.views import Found, Page, Selection
+from models.views import Found, Listed, Page, Selection
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=StrictRoute)
 AccountId = Annotated[Id, Path(description="The account's id.")]
@@ -135,21 +137,26 @@ _ASSETS = {
 def service_profile(account_id: AccountId, house: TheHouse, page: ThePage) -> Response:
     """What the customer has: active and suspended assets of the account and of the accounts below it (A01, A14)."""
     _account(house, account_id)
-    return listed(views.profile(house.engine, account_id, page), dict, at="service_start")
+    return _listed(house, views.profile(house.engine, account_id, page))
 
 
 @router.get("/{account_id}/installed-assets", summary="List installed assets", responses=_ASSETS)
 def installed_assets(account_id: AccountId, house: TheHouse, page: ThePage) -> Response:
     """All assets of the service profile (A04, A06)."""
     _account(house, account_id)
-    return listed(views.profile(house.engine, account_id, page), dict, at="service_start")
+    return _listed(house, views.profile(house.engine, account_id, page))
 
 
 @router.get("/{account_id}/billing-items", summary="List billing items", responses=_ASSETS)
 def billing_items(account_id: AccountId, house: TheHouse, page: ThePage) -> Response:
     """The assets of the service profile that have a billing type: the same assets, seen from billing (A04, A06)."""
     _account(house, account_id)
-    return listed(views.billing_items(house.engine, account_id, page), dict, at="service_start")
+    return _listed(house, views.billing_items(house.engine, account_id, page))
+
+
+def _listed(house: House, found: Listed) -> Response:
+    """A page of assets, each with where it stands (A07)."""
+    return listed(replace(found, items=standing(house, found.items)), dict, at="service_start")
 
 
 @router.get(
@@ -164,14 +171,18 @@ def customer_portal(account_id: AccountId, house: TheHouse) -> Response:
     """Account, service items with their stage, billing items, quotes, orders and trouble tickets (A09, A16)."""
     engine = house.engine
     found = _account(house, account_id)
-    assets = views.profile(engine, account_id, NEWEST).items
+    installed = views.profile(engine, account_id, NEWEST).items
+    billed = views.billing_items(engine, account_id, NEWEST).items
+    assets = {x["id"]: x for x in standing(house, [*{x["id"]: x for x in (*installed, *billed)}.values()])}
     placed = views.orders(engine, NEWEST, state=None, account=account_id, product=None).items
     tickets = views.fallouts(engine, NEWEST, Selection(account=account_id)).items
     return answer(
         {
             "account": dict(found),
-            "service_items": _service_items(assets, views.on_order(engine, account_id, limit=MAX_PAGE)),
-            "billing_items": [dict(x) for x in views.billing_items(engine, account_id, NEWEST).items],
+            "service_items": _service_items(
+                [assets[x["id"]] for x in installed], views.on_order(engine, account_id, limit=MAX_PAGE)
+            ),
+            "billing_items": [assets[x["id"]] for x in billed],
             "quotes": [],
             "orders": [summary_body(x) for x in placed],
             "trouble_tickets": [fallout_body(x) for x in tickets],
@@ -179,7 +190,7 @@ def customer_portal(account_id: AccountId, house: TheHouse) -> Response:
     )
 
 
-def _service_items(assets: Sequence[Found], on_order: Sequence[Found]) -> list[dict[str, Any]]:
+def _service_items(assets: Sequence[Mapping[str, Any]], on_order: Sequence[Found]) -> list[dict[str, Any]]:
     """Each product with its stage: provisioned once its line is completed, ordered until then (A09)."""
     installed = [
         {
@@ -191,6 +202,7 @@ def _service_items(assets: Sequence[Found], on_order: Sequence[Found]) -> list[d
             "service_id": x["service_id"],
             "order": None,
             "line": None,
+            **{name: x[name] for name in standing_body(None)},
         }
         for x in assets
     ]
@@ -204,6 +216,7 @@ def _service_items(assets: Sequence[Found], on_order: Sequence[Found]) -> list[d
             "service_id": None,
             "order": x["order"],
             "line": x["line"],
+            **standing_body(None),
         }
         for x in on_order
     ]

@@ -12,8 +12,10 @@ from api.house import TheHouse
 from api.schemas import examples
 from api.schemas.accounts import AssetAnswer
 from api.schemas.shape import Uuid
+from api.standing import standing
 from models import views
-from models.views import Found
+
+_Asset = Mapping[str, Any]
 
 router = APIRouter(prefix="/v1/assets", tags=["assets"])
 
@@ -27,17 +29,20 @@ router = APIRouter(prefix="/v1/assets", tags=["assets"])
     },
 )
 def asset(asset_id: Annotated[Uuid, Path(description="The asset's id.")], house: TheHouse) -> Response:
-    """Attributes, billing ids, contract lines, order history, and the assets below it, nested (A17)."""
-    found = {x["id"]: x for x in views.asset_tree(house.engine, asset_id)}
+    """Attributes, billing ids, contract lines, order history, and the assets below it, nested (A17).
+
+    Each with what may be asked of it now, and what open orders ask of it already (A07).
+    """
+    found = {x["id"]: x for x in standing(house, views.asset_tree(house.engine, asset_id))}
     if asset_id not in found:
         raise not_found("asset")
-    below: dict[str | None, list[Found]] = {}
+    below: dict[str | None, list[_Asset]] = {}
     for each in found.values():
         below.setdefault(each["parent"], []).append(each)
     return answer(_nested(found[asset_id], below))
 
 
-def _nested(asset: Found, below: Mapping[str | None, Sequence[Found]]) -> dict[str, Any]:
+def _nested(asset: _Asset, below: Mapping[str | None, Sequence[_Asset]]) -> dict[str, Any]:
     return {
         **asset,
         "billing": asset["billing"] or [],

@@ -19,13 +19,11 @@ from api.preview import preview_body
 from api.schemas import examples
 from api.schemas.orders import OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
 from api.schemas.shape import Id, Text, Uuid
+from domain.allowed import refused
 from domain.change import completed, is_same
-from domain.change_rules import not_offered
 from domain.decomposed import Decomposed
 from domain.order import Order, State
-from domain.size import too_many_lines, too_many_steps
-from domain.validation import validate
-from domain.violation import Violation
+from domain.size import too_many_lines
 from models import catalogs, submissions, views
 from models.submissions import Clash, Key, Known, Submitted
 
@@ -96,7 +94,7 @@ def _stored(house: House, order: Order, key: Key | None) -> tuple[_Manner, Submi
         if earlier := _earlier(house, order, key, known):
             return earlier
         whole = completed(order, known.catalog, known.facts)
-        if not (violations := _broken(whole, known)):
+        if not (violations := refused(whole, known.catalog, known.facts)):
             order_id = str(uuid4())
             stored = submissions.submit(
                 connection,
@@ -109,11 +107,6 @@ def _stored(house: House, order: Order, key: Key | None) -> tuple[_Manner, Submi
             return stored if isinstance(stored, Clash) else (_Manner.NEW, stored)
     submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
     raise broken_rules(violations)
-
-
-def _broken(order: Order, known: Known) -> tuple[Violation, ...]:
-    asked = (order, known.catalog, known.facts)
-    return validate(*asked) or not_offered(order) or too_many_lines(order) or too_many_steps(*asked)
 
 
 def _earlier(house: House, order: Order, key: Key | None, known: Known) -> tuple[_Manner, Submitted] | None:

@@ -30,7 +30,8 @@ def too_many_steps(order: Order, catalog: Catalog, facts: Facts) -> tuple[Violat
     """
     if len(order.lines) * STEPS_PER_LINE <= MAX_STEPS:
         return ()
-    steps = len(decompose(order, catalog, unsynced_accounts=facts.unsynced_accounts).items)
+    plan = decompose(order, catalog, versions=facts.catalogs, unsynced_accounts=facts.unsynced_accounts)
+    steps = len(plan.items)
     if steps <= MAX_STEPS:
         return ()
     return (_violation(f"It takes {steps:,} steps, and one order can have {MAX_STEPS:,}: send it as several orders."),)

@@ -1,14 +1,15 @@
 """What the rules need to know of the accounts, profiles and assets that an order mentions."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Engine, Row
 
 from domain.facts import AccountFact, Facts, Lookups
 from models import assets, catalogs
+from sql.connections import autocommit
 from sql.prepared import Prepared
 
 FACTS = """
@@ -96,3 +97,10 @@ def with_assets(
         arrived=arrived,
         **({} if number is None else {"number": number}),
     )
+
+
+def about(engine: Engine, ids: Collection[str], *, account: str, arrived: datetime) -> Facts:
+    """What an order of the account that came at that moment would find of these assets and their trees."""
+    mentioned = Lookups(account=account, accounts=frozenset({account}), profiles=frozenset(), assets=frozenset(ids))
+    with autocommit(engine) as connection:
+        return with_assets(connection, facts(connection, mentioned), mentioned, arrived=arrived)

@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field
 from api.schemas.fallouts import FalloutAnswer
 from api.schemas.orders import OrderSummary
 from api.schemas.shape import Answer, Id, Shape, Text
+from domain.allowed import Change
+from domain.order import Action
 
 AccountClass = Literal["customer", "billing", "service"]
 
@@ -50,8 +52,29 @@ class ProfileAnswer(Answer):
     account: str
 
 
-class AssetSummary(Answer):
-    """An installed asset."""
+class PendingChangeAnswer(Answer):
+    """What an open order will do to an asset, and when it is due."""
+
+    order: str
+    number: int
+    line: str
+    action: Action
+    due: datetime
+
+
+class Standing(Answer):
+    """What may be asked of an asset at `POST /v1/assets/{asset_id}/…` now, and what open orders ask of it already.
+
+    `replace` may be asked of what stands alone, or at the top of a bundle, and may be disconnected.
+    """
+
+    asset_id: str | None
+    allowed_actions: list[Change]
+    pending_changes: list[PendingChangeAnswer]
+
+
+class AssetSummary(Standing):
+    """An installed asset; `asset_id` is its `id`."""
 
     id: str
     product: str
@@ -108,8 +131,8 @@ class AssetAnswer(AssetSummary):
     children: list["AssetAnswer"]
 
 
-class ServiceItem(Answer):
-    """A product and how far it has come for the customer: `asset` once there is one."""
+class ServiceItem(Standing):
+    """A product and how far it has come for the customer: `asset`, which is `asset_id`, once there is one."""
 
     product: str
     stage: Literal["quoted", "ordered", "provisioned"]

@@ -153,7 +153,15 @@ PREVIEW = {
 
 ACCOUNT = {"id": "ACME-BA", "name": "Acme", "class": "billing", "parent": "ACME", "billing_profiles": ["ACME-BP"]}
 PROFILE = {"id": "ACME-BP", "account": "ACME-BA"}
+_STANDING = {
+    "asset_id": ASSET_ID,
+    "allowed_actions": ["modify", "suspend", "disconnect", "move"],
+    "pending_changes": [
+        {"order": ORDER_ID, "number": 1002, "line": "1", "action": "suspend", "due": "2026-07-01T00:00:00Z"}
+    ],
+}
 _ASSET = {
+    **_STANDING,
     "id": ASSET_ID,
     "product": "WIRELESS-BUNDLE",
     "catalog_version": 1,
@@ -256,6 +264,7 @@ PORTAL = {
             "service_id": "+1-555-0100",
             "order": None,
             "line": None,
+            **_STANDING,
         }
     ],
     "billing_items": [_ASSET],

@@ -73,6 +73,7 @@ async def test_the_service_profile_and_the_two_lists_are_views_of_the_same_asset
     case = next(x for x in everything if x["product"] == "CASE")
     assert billed == [x for x in everything if x["id"] != case["id"]]
     assert (await api.read("/v1/accounts/OTHER/service-profile"))["items"] == []
+    assert {x["asset_id"] == x["id"] and tuple(x["pending_changes"]) for x in profile} == {()}
 
 
 @pytest.mark.req("A01")
