@@ -178,7 +178,7 @@ def activities(
     """Every activity, with its collaborators."""
     records = PostgresRecords(engine)
     inventory = InventoryActivities(joined.inventory, records, clock)
-    provisioning = ProvisioningActivities(joined.provisioning, records)
+    provisioning = ProvisioningActivities(joined.provisioning, records, clock)
     billing = BillingActivities(joined.billing, records, records, clock)
     own = RecordActivities(records, clock, propagated, due)
     catalog = CatalogActivities(joined.billing, PostgresCatalogs(engine), clock)

@@ -9,6 +9,7 @@ import structlog
 from temporalio.exceptions import ApplicationError
 
 from activities.messages import Taken
+from domain.asset import Tree
 from domain.in_flight import InFlight
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 from domain.order import State, key
@@ -44,6 +45,10 @@ class Journal(Protocol):
 
     def undone(self, order: str, *, step: str) -> None:
         """Write down that a step is taken back; twice is once."""
+        ...
+
+    def tree(self, in_flight: InFlight, root: str) -> Tree:
+        """The assets that a bundle is about, with all of their trees, as they stand."""
         ...
 
     def next_on(self, in_flight: InFlight, root: str, *, now: datetime) -> str | None:
@@ -88,8 +93,9 @@ class Former:
 class Sending:
     """One step on its way to whoever carries it out; ``repeated``: an earlier attempt may have had its effect already.
 
-    ``actual`` is the date from which something is billed, ``earlier`` has the answers of the steps before it;
-    ``replaces`` is set when it asks for something else than what stands since an earlier revision.
+    ``actual`` is the date from which something is billed, ``earlier`` has the answers of the steps before it, ``tree``
+    the assets that the bundle is about; ``replaces`` is set when it asks for something else than what stands since an
+    earlier revision.
     """
 
     in_flight: InFlight
@@ -98,6 +104,7 @@ class Sending:
     actual: datetime | None
     repeated: bool
     earlier: Answers
+    tree: Callable[[], Tree]
     replaces: Former | None = None
 
 

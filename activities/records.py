@@ -24,7 +24,7 @@ from activities.messages import (
     Validation,
 )
 from domain.approval import Approval
-from domain.asset import Busy, Tree
+from domain.asset import Busy
 from domain.billing import Account, Billed
 from domain.change import due
 from domain.facts import Facts
@@ -75,10 +75,6 @@ class Records(Journal, Protocol):
 
     def facts(self, in_flight: InFlight) -> Facts:
         """What is known of the accounts, profiles and assets the order mentions."""
-        ...
-
-    def tree(self, in_flight: InFlight, root: str) -> Tree:
-        """The assets that a bundle is about, with all of their trees, as they stand."""
         ...
 
     def claim(self, in_flight: InFlight, root: str) -> Busy | tuple[Violation, ...]:
@@ -251,7 +247,7 @@ class RecordActivities:
         """Find what becomes of the assets of a bundle; it is written down with its last steps (A02, A11, C21, F05)."""
         in_flight, item, at = sending.in_flight, sending.item, self.clock()
         completed = _completed(sending.earlier, closing_steps(in_flight, item.root))
-        tree = self.records.tree(in_flight, item.root)
+        tree = sending.tree()
         installation = Installation(
             root=item.root,
             assets=installed(in_flight, item, completed, at=at, tree=tree),

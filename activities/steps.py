@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, partial
 from typing import assert_never
 
 from temporalio import activity
@@ -47,6 +48,7 @@ class StepActivities:
         self._put_on_record(batch, in_flight)
         repeated = batch.resent or activity.info().attempt > 1
         earlier = Answers(self.journal, in_flight.id)
+        tree = cache(partial(self.journal.tree, in_flight, in_flight.item(batch.steps[0].id).root))
         undone = {x.id for x in batch.steps}
         answers: dict[str, Done | Working | Refused] = {}
         try:
@@ -61,6 +63,7 @@ class StepActivities:
                             actual=step.actual,
                             repeated=repeated,
                             earlier=earlier,
+                            tree=tree,
                             replaces=self._former(item, step.replaces),
                         )
                     )

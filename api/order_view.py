@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.house import House
-from domain.catalog import Catalog
 from domain.decomposed import Decomposed
 from domain.in_flight import Correction, corrected
 from domain.order import FINAL, Order, OrderLine, State, asset_id, derived_rollup
 from domain.plan import SETTLED, Function
+from models import catalogs
 from models.submissions import ORDER, Submitted
 from models.views import Found
 
@@ -32,9 +32,9 @@ STAGE: Mapping[Function, str] = {
 """What a line is said to be at while a step that covers it is not settled (2.4)."""
 
 
-def order_body(found: Found, catalog: Catalog, house: House) -> dict[str, Any]:
+def order_body(found: Found, house: House) -> dict[str, Any]:
     """An order as it stands."""
-    standing = _Standing(found, catalog)
+    standing = _Standing(found, house)
     return {
         **summary_body(found),
         "lines": [standing.line(line) for line in standing.order.lines],
@@ -42,9 +42,9 @@ def order_body(found: Found, catalog: Catalog, house: House) -> dict[str, Any]:
     }
 
 
-def acknowledged_body(submitted: Submitted, catalog: Catalog, house: House) -> dict[str, Any]:
+def acknowledged_body(submitted: Submitted, house: House) -> dict[str, Any]:
     """An order as its submission is answered: the same each time, whatever has become of it since."""
-    decomposed = Decomposed(submitted.order, catalog)
+    decomposed = catalogs.decomposed(house.engine, submitted.order, submitted.catalog_version)
     return {
         "id": submitted.id,
         "number": submitted.number,
@@ -139,7 +139,7 @@ def _line_body(
 class _Standing:
     """Where each line of an order stands, from its rows, its steps and billing's answers to them."""
 
-    def __init__(self, found: Found, catalog: Catalog) -> None:
+    def __init__(self, found: Found, house: House) -> None:
         self._found = found
         self._steps: list[Mapping[str, Any]] = found["steps"] or []
         self._rows = {id_: rest for id_, *rest in found["lines"]}
@@ -147,7 +147,7 @@ class _Standing:
             ORDER.validate_python(found["document"]),
             _CORRECTIONS.validate_python(found["corrections"])[found["corrections_included"] :],
         )
-        self._decomposed = Decomposed(self.order, catalog)
+        self._decomposed = catalogs.decomposed(house.engine, self.order, found["catalog_version"])
 
     def line(self, line: OrderLine) -> dict[str, Any]:
         state, delivered_at, asset, is_installed = self._rows[line.id]

@@ -24,7 +24,7 @@ from domain.change import completed, is_same
 from domain.decomposed import Decomposed
 from domain.order import Order, State
 from domain.size import too_many_lines
-from models import catalogs, submissions, views
+from models import submissions, views
 from models.submissions import Clash, Key, Known, Submitted
 
 ROUTE = "POST /v1/orders"
@@ -64,8 +64,7 @@ def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: Gi
         return _as_it_stands(house, stored.id, status=202, Location=location)
     if manner is _Manner.NEW:
         request.app.state.starter.offer(stored)
-    catalog = catalogs.load(house.engine, stored.catalog_version)
-    return answer(acknowledged_body(stored, catalog, house), 202, Location=location)
+    return answer(acknowledged_body(stored, house), 202, Location=location)
 
 
 class _Manner(Enum):
@@ -194,8 +193,7 @@ def _as_it_stands(
     etag = f'W/"{found["latest_revision"]}.{found["last_seq"]}"'
     if unless == etag:
         return Response(status_code=304, headers={"ETag": etag})
-    catalog = catalogs.load(house.engine, found["catalog_version"])
-    return answer(order_body(found, catalog, house), status, ETag=etag, **headers)
+    return answer(order_body(found, house), status, ETag=etag, **headers)
 
 
 @router.get(

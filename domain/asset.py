@@ -1,6 +1,6 @@
 """Installed assets: what a customer has, what may be done to it, and what a line makes of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -116,6 +116,14 @@ def above(tree: Tree, asset: Asset) -> Iterator[Asset]:
     """The assets above one, nearest first."""
     while asset.parent is not None and asset.parent in tree:
         yield (asset := tree[asset.parent])
+
+
+def carried(tree: Tree, service: Asset, is_service: Callable[[Asset], bool]) -> Iterator[Asset]:
+    """The components that came with a service and are carried by it; what joined it later stands by itself."""
+    for child in below(tree, service):
+        if child.created_by == service.created_by and not is_service(child):
+            yield child
+            yield from carried(tree, child, is_service)
 
 
 _BECOMES = {

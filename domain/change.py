@@ -10,7 +10,19 @@ from datetime import UTC, datetime, time
 from hashlib import sha256
 from typing import Any
 
-from domain.asset import ALLOWED_ON, NO_TREE, Asset, AssetStatus, Tree, above, asset_of, below, changed, with_assets_of
+from domain.asset import (
+    ALLOWED_ON,
+    NO_TREE,
+    Asset,
+    AssetStatus,
+    Tree,
+    above,
+    asset_of,
+    below,
+    carried,
+    changed,
+    with_assets_of,
+)
 from domain.catalog import Catalog, ChargeTrigger, DeliveryKind, Product, ServiceCharge
 from domain.facts import Facts, Pending
 from domain.order import ACCOUNT_FIELDS, CHANGEABLE, Action, Order, OrderLine, asset_id, with_defaults
@@ -326,18 +338,12 @@ class _Bundle:
         """What an asset runs as: a component as the service it came with, a service as itself."""
         logical = self.facts.product(asset).delivery_kind is DeliveryKind.LOGICAL
         if self.facts.product(asset).is_service:
-            carries = (x for x in self._carried(asset) if self.facts.product(x).delivery_kind is DeliveryKind.LOGICAL)
+            parts = carried(self.tree, asset, lambda x: self.facts.product(x).is_service)
+            carries = (self.facts.product(x).delivery_kind is DeliveryKind.LOGICAL for x in parts)
             return asset.id if logical or any(carries) else None
         if not logical:
             return None
         return service.id if service and service.created_by == asset.created_by else asset.id
-
-    def _carried(self, service: Asset) -> Iterator[Asset]:
-        """The components that came with a service, and are carried by it."""
-        for child in below(self.tree, service):
-            if not self.facts.product(child).is_service and child.created_by == service.created_by:
-                yield child
-                yield from self._carried(child)
 
     def _charges(self, lines: Mapping[str, OrderLine]) -> Iterator[OrderLine]:
         """What the changes of a bundle cost: one charge for each service that has one for what happens to it (B26)."""

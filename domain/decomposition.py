@@ -74,7 +74,7 @@ class _Bundle:
         changed = changes.items(after=(*new, *synced)) if changes.asked else ()
         network = tuple(x for x in changed if x.function in ON_THE_NETWORK)
         commit = self._commit(reserve, after=(*deliver, *provision, *network))
-        asset = self._asset(after=(*(commit or (*deliver, *provision)), *bills, *changed))
+        asset = self._asset(after=(*(commit or (*deliver, *provision)), *bills, *changed) or held)
         yield from (*claim, *reserve, *initiate, *deliver, *provision, *bills, *changed, *commit, *asset)
 
     def _synced(self) -> tuple[PlanItem, ...]:

@@ -50,13 +50,17 @@ class InFlight:
 
     @cached_property
     def _plan(self) -> Plan:
-        return decompose(self.order, self.catalog)
+        return self._decompose()
 
     def plan(self, *, unsynced_accounts: frozenset[str]) -> Plan:
         """The whole plan, with the synchronizations of accounts that billing has not been told of yet (F34)."""
         if not unsynced_accounts:
             return self._plan
-        return decompose(self.order, self.catalog, unsynced_accounts=unsynced_accounts)
+        return self._decompose(unsynced_accounts)
+
+    def _decompose(self, unsynced_accounts: frozenset[str] = frozenset()) -> Plan:
+        versions = self.decomposed.versions
+        return decompose(self.order, self.catalog, versions=versions, unsynced_accounts=unsynced_accounts)
 
     def item(self, id: str) -> PlanItem:  # noqa: A002
         """The plan item of that id."""

@@ -1,12 +1,14 @@
 """The words spoken with the provisioning system: what the network runs for whom."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from domain.asset import Asset, Tree, asset_of, carried, changed, values
+from domain.catalog import DeliveryKind
 from domain.in_flight import InFlight
-from domain.order import Scalar
+from domain.order import OrderLine, Scalar
 from domain.plan import PlanItem
 
 
@@ -68,6 +70,59 @@ class RunningService:
     since: datetime
     state: ServiceState = ServiceState.ACTIVE
     state_since: datetime | None = None
+
+
+def relocated(in_flight: InFlight, item: PlanItem, tree: Tree) -> NetworkService:
+    """What a service is to be at the place it moves to: what it is, but for what the move changes (5.6)."""
+    lines = in_flight.lines(item)
+    old = {x.id: _other_half(in_flight, x, tree) for x in lines}
+    head = in_flight.order.by_id[item.subject]
+    return _service(
+        in_flight.asset(head),
+        replace(old[head.id], **values(old[head.id], head)),
+        [replace(old[x.id], **values(old[x.id], x)) for x in lines if x is not head],
+        billable=in_flight.decomposed.product(head).is_service,
+    )
+
+
+def _other_half(in_flight: InFlight, line: OrderLine, tree: Tree) -> Asset:
+    found = asset_of(tree, in_flight.order.by_id[line.related_line or ""])
+    assert found is not None, "a move has two halves (2.2)"
+    return found
+
+
+def modified(in_flight: InFlight, item: PlanItem, tree: Tree, numbers: Mapping[str, tuple[str, ...]]) -> NetworkService:
+    """What a service that stays is to be, with all that changes about it and its parts in the bundle.
+
+    ``numbers`` are those that inventory reserved for it instead of what it has, by pool.
+    """
+    changes = {x.asset: x for x in in_flight.order.bundles[item.root]}
+    after = {id_: changed(asset, changes[id_]) if id_ in changes else asset for id_, asset in tree.items()}
+    versions = in_flight.decomposed.versions
+    first = in_flight.lines(item)[0]
+    head = after[first.network or ""]
+    parts = carried(after, head, lambda x: versions[x.version][x.product].is_service)
+    running = [x for x in parts if x.is_live and versions[x.version][x.product].delivery_kind is DeliveryKind.LOGICAL]
+    service = _service(head.id, head, running, billable=versions[head.version][head.product].is_service)
+    return replace(service, numbers={**service.numbers, **numbers})
+
+
+def _service(service: str, head: Asset, parts: Sequence[Asset], *, billable: bool) -> NetworkService:
+    attributes: dict[str, Scalar] = {}
+    numbers: dict[str, tuple[str, ...]] = {}
+    for asset in (head, *parts):
+        attributes |= asset.attributes
+        numbers |= {x.pool: (*numbers.get(x.pool, ()), *x.values) for x in asset.numbers}
+    return NetworkService(
+        service=service,
+        product=head.product,
+        account=head.service_account,
+        billable=billable,
+        service_id=head.service_id,
+        features=tuple(x.product for x in parts),
+        numbers=numbers,
+        attributes=attributes,
+    )
 
 
 def network_service(in_flight: InFlight, item: PlanItem, *, numbers: Mapping[str, tuple[str, ...]]) -> NetworkService:

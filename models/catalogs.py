@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from domain.asset import AssetStatus
 from domain.catalog import Catalog, Kind, Origin, Product
 from domain.catalog_document import digest, read, write
-from domain.order import FINAL
+from domain.decomposed import Decomposed
+from domain.order import FINAL, Order
 from domain.publishing import Usage, known_kinds
 from sql.connections import autocommit
 
@@ -80,6 +81,12 @@ def load(engine: Engine, version: int) -> Catalog:
         raise KeyError(version)
     products = {entry["code"]: read(entry) for entry in document["products"]}
     return Catalog(version, products, {code: Kind(kind) for code, kind in document["known"].items()})
+
+
+def decomposed(engine: Engine, order: Order, version: int) -> Decomposed:
+    """An order read with the version it pins, and what it changes with the versions that was made from."""
+    made = {x.version for x in order.lines if x.version is not None}
+    return Decomposed(order, load(engine, version), {x: load(engine, x) for x in made})
 
 
 def publication(engine: Engine, version: int) -> Publication:

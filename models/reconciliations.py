@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Row, text
 
-from domain.decomposed import Decomposed
 from domain.fallout import Decision, FalloutType
 from domain.money import Money
 from domain.neighbour import PAGE
@@ -205,7 +204,7 @@ class PostgresReconciliations:
         if row is None:
             return None
         order = _ORDER.validate_python(row.document)
-        return monthly_price(Decomposed(order, catalogs.load(self.engine, row.catalog_version)), order.by_id[row.line])
+        return monthly_price(catalogs.decomposed(self.engine, order, row.catalog_version), order.by_id[row.line])
 
     def store(self, id: str, comparison: Comparison) -> Reconciled:  # noqa: A002
         """Write a comparison down, and bring the work list up to date with the differences that stand (F07).

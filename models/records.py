@@ -15,10 +15,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Row, text
 
 from domain.approval import Approval, Verdict
-from domain.asset import Asset, Busy, Tree
+from domain.asset import NO_TREE, Asset, Busy, Tree
 from domain.billing import Account
 from domain.change import ahead
-from domain.decomposed import Decomposed
 from domain.facts import Facts, Lookups, lookups
 from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
@@ -578,8 +577,10 @@ class PostgresRecords:
     def tree(self, in_flight: InFlight, root: str) -> Tree:
         """The assets that a bundle is about, with all of their trees, as they stand."""
         about = [x.asset for x in in_flight.order.bundles[root] if x.asset]
+        if not about:
+            return NO_TREE
         with autocommit(self.engine) as connection:
-            return {x.id: x for x in assets.trees(connection, about)} if about else {}
+            return {x.id: x for x in assets.trees(connection, about)}
 
     def claim(self, in_flight: InFlight, root: str) -> Busy | tuple[Violation, ...]:
         """Let a bundle, and nobody else, change its assets from now on (I20): in the order in which changes are due.
@@ -959,7 +960,5 @@ def _load(engine: Engine, ref: OrderRef) -> InFlight:
             document, included = connection.execute(_LOAD_REVISION, asked).one()
     later = _CORRECTIONS.validate_python(row.corrections)[included : ref.corrections]
     order = corrected(ORDER.validate_python(document), later)
-    catalog = catalogs.load(engine, row.catalog_version)
-    versions = {x.version: catalogs.load(engine, x.version) for x in order.lines if x.version is not None}
-    decomposed = Decomposed(order, catalog, versions)
+    decomposed = catalogs.decomposed(engine, order, row.catalog_version)
     return InFlight(id=ref.order, number=row.number, decomposed=decomposed, revision=ref.revision)

@@ -87,7 +87,8 @@ def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
 
     So is what a revision has undone and not planned again.
     """
-    wanted = [*decompose(stored.decomposed.order, stored.decomposed.catalog).items]
+    read = stored.decomposed
+    wanted = [*decompose(read.order, read.catalog, versions=read.versions).items]
     gone = stored.undone - {x.id for x in wanted}
     synced = {x.id for x in stored.plan if x.function is Function.SYNC_CUSTOMER}
     found = [
@@ -165,9 +166,8 @@ def judged(connection: Connection, engine: Engine, billed: BilledAssets | None) 
     tallies = [_Tally() for _ in judges]
     rows = connection.execution_options(yield_per=AT_ONCE).execute(_ORDERS)
     for row in rows:
-        stored = _stored(
-            row, Decomposed(_ORDER.validate_python(row.document), catalogs.load(engine, row.catalog_version)), billed
-        )
+        order = _ORDER.validate_python(row.document)
+        stored = _stored(row, catalogs.decomposed(engine, order, row.catalog_version), billed)
         for tally, (_, _, judge) in zip(tallies, judges, strict=True):
             tally.add(stored, judge)
     return [

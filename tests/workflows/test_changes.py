@@ -1,0 +1,134 @@
+"""Changes of what is installed: on their day, one at a time, each on what the asset is by then (2.2, C35)."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain.order import Action
+from tests.builders import ACCOUNTS, Line, line, order, raw
+from tests.shop import Shop
+
+
+def about(asset: dict[str, Any], action: Action, **fields: Any) -> Line:  # noqa: ANN401
+    """A line about an asset; what is given beside is what an update changes."""
+    changes = tuple(x for x in fields if x != "due_date") if action is Action.UPDATE else None
+    return line("", asset=asset["id"], action=action, changes=changes, **fields)
+
+
+async def a_gift(shop: Shop) -> dict[str, Any]:
+    """Something that is neither run nor billed."""
+    return shop.asset(await shop.fulfil(order(line("GIFT"))))
+
+
+def soon(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def status(shop: Shop, asset: dict[str, Any]) -> str:
+    return str(shop.one("SELECT status FROM orderloom.assets WHERE id = :a", a=asset["id"]))
+
+
+@pytest.mark.req("A19", "A20", "C22")
+async def test_an_asset_goes_through_its_life(shop: Shop):
+    gift = await a_gift(shop)
+    for action, expected in (
+        (Action.SUSPEND, "suspended"),
+        (Action.RESUME, "active"),
+        (Action.SUSPEND, "suspended"),
+        (Action.DELETE, "inactive"),
+    ):
+        id_ = await shop.changed(raw(about(gift, action)))
+        assert status(shop, gift) == expected
+        assert shop.state(id_) == "completed"
+        assert shop.steps(id_) == {"claim:1": "done", "asset:1": "done"}
+    assert shop.one("SELECT service_end FROM orderloom.assets WHERE id = :a", a=gift["id"]) is not None
+    assert shop.rows("SELECT FROM orderloom.asset_claims") == []
+    await shop.is_sound()
+
+
+@pytest.mark.req("C23")
+async def test_an_update_changes_what_it_says_and_leaves_the_rest(shop: Shop):
+    gift = await a_gift(shop)
+    ends = datetime(2027, 1, 1, tzinfo=UTC)
+    await shop.changed(raw(about(gift, Action.UPDATE, attributes={"colour": "red"}, service_end=ends.date())))
+    await shop.changed(raw(about(gift, Action.UPDATE, attributes={"size": 3}, service_point="SP-1")))
+    (now,) = shop.rows("SELECT * FROM orderloom.assets WHERE id = :a", a=gift["id"])
+    assert now["attributes"] == {"colour": "red", "size": 3}
+    assert (now["service_end"], now["service_point"], now["status"]) == (ends, "SP-1", "active")
+    assert now["billing_account"] == ACCOUNTS["billing_account"]
+
+
+@pytest.mark.req("C35", "I20")
+async def test_two_changes_of_one_asset_go_one_after_the_other(shop: Shop):
+    """The first one is held back by a person; the second waits its turn, and is told when it has come."""
+    gift = await a_gift(shop)
+    first = shop.change(raw(about(gift, Action.SUSPEND)))
+    second = shop.change(raw(about(gift, Action.RESUME)))
+    later = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    assert await reason(shop, second.id) == f"asset_busy: order {first.number}"
+    assert status(shop, gift) == "active"
+
+    await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
+    await asyncio.wait_for(later.result(), timeout=30)
+    assert (shop.state(first.id), shop.state(second.id)) == ("completed", "completed")
+    assert status(shop, gift) == "active"
+    await shop.is_sound()
+
+
+async def reason(shop: Shop, id_: str) -> Any:  # noqa: ANN401
+    return shop.one("SELECT reason FROM orderloom.orders WHERE id = :o", o=id_)
+
+
+@pytest.mark.req("C35", "A19")
+async def test_changes_in_one_order_wait_for_their_days(shop: Shop):
+    """A holiday: suspended on one day, resumed on another, by one order that waits on durable timers."""
+    gift = await a_gift(shop)
+    stored = shop.change(raw(about(gift, Action.SUSPEND), about(gift, Action.RESUME), requested_start=soon(3)))
+    handle = await shop.run(stored)
+    await shop.until(lambda: shop.state(stored.id) == "pending")
+    assert status(shop, gift) == "active"
+    await asyncio.wait_for(handle.result(), timeout=30)
+    assert shop.state(stored.id) == "completed"
+    assert status(shop, gift) == "active"
+    changes = shop.rows(
+        "SELECT at FROM orderloom.order_events WHERE order_id = :o AND type = 'assets_installed'", o=stored.id
+    )
+    assert len(changes) == 2
+    await shop.is_sound()
+
+
+@pytest.mark.req("A19")
+async def test_what_is_not_lawful_any_more_when_its_turn_comes_is_a_persons_to_decide(shop: Shop):
+    gift = await a_gift(shop)
+    first = shop.change(raw(about(gift, Action.SUSPEND)))
+    second = shop.change(raw(about(gift, Action.RESUME)))
+    later = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    await shop.run(first, approvals=("somebody has to see this",))
+    await shop.until(lambda: shop.state(first.id) == "pending")
+    await shop.cancel(first.id)
+    await later.signal("asset_free")
+    fallout = await shop.fallout(second.id)
+    assert (fallout["code"], fallout["type"]) == ("ASSET_STATE", "System")
+    assert "does not allow this action" in fallout["message"]
+    await shop.decide(fallout, "abort")
+    await asyncio.wait_for(later.result(), timeout=30)
+    assert shop.state(second.id) == "failed"
+    await shop.is_sound()
+
+
+@pytest.mark.req("C35")
+async def test_an_order_that_waits_for_its_turn_can_be_cancelled(shop: Shop):
+    gift = await a_gift(shop)
+    first = shop.change(raw(about(gift, Action.SUSPEND)))
+    second = shop.change(raw(about(gift, Action.RESUME)))
+    later = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    assert await shop.cancel(second.id) == "pendingCancellation"
+    await asyncio.wait_for(later.result(), timeout=30)
+    await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
+    assert (shop.state(second.id), status(shop, gift)) == ("cancelled", "suspended")
+    await shop.is_sound()
