@@ -73,7 +73,7 @@ class _Bundle:
         new = (*(initiate or held), *deliver, *provision, *bills)
         changed = changes.items(after=(*new, *synced)) if changes.asked else ()
         network = tuple(x for x in changed if x.function in ON_THE_NETWORK)
-        commit = self._commit(reserve, after=(*deliver, *provision, *network))
+        commit = self._commit(reserve, after=(*deliver, *provision, *bills, *network))
         asset = self._asset(after=(*(commit or (*deliver, *provision)), *bills, *changed) or held)
         yield from (*claim, *reserve, *initiate, *deliver, *provision, *bills, *changed, *commit, *asset)
 
@@ -133,7 +133,7 @@ class _Bundle:
         return tuple(bills)
 
     def _commit(self, reserve: tuple[PlanItem, ...], *, after: tuple[PlanItem, ...]) -> tuple[PlanItem, ...]:
-        """What was reserved is taken for good once all is delivered."""
+        """What was reserved is taken for good once all is delivered and billed: until then it can be taken back."""
         demanding = [self.decomposed.order.by_id[x] for item in reserve for x in item.lines]
         return self._one(Function.COMMIT, demanding, (*reserve, *after))
 

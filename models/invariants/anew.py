@@ -85,7 +85,8 @@ def _lines_are_the_documents(stored: Stored) -> Iterator[str | None]:
 def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
     """Account synchronizations depend on what billing knew at that moment, and are left out.
 
-    So is what a revision has undone and not planned again.
+    So is what a revision has undone and not planned again. Orders that were planned when a commit did not wait for
+    billing keep that plan.
     """
     read = stored.decomposed
     wanted = [*decompose(read.order, read.catalog, versions=read.versions).items]
@@ -96,12 +97,17 @@ def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
         for x in stored.plan
         if x.id not in synced | gone
     ]
+    formerly = [replace(x, depends_on=_unbilled(x.depends_on)) if x.function is Function.COMMIT else x for x in wanted]
     begun = stored.plan or stored.state not in (State.ACKNOWLEDGED, State.PENDING, State.REJECTED, State.CANCELLED)
-    if found == wanted or not begun:
+    if found in (wanted, formerly) or not begun:
         yield None
     else:
         differing = {x.id for x in found if x not in wanted} | {x.id for x in wanted if x not in found}
         yield f"other than planned: {', '.join(sorted(differing)) or 'the order of the steps'}"
+
+
+def _unbilled(steps: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(x for x in steps if not x.startswith((f"{Function.FULFILL_BILLING}:", f"{Function.PURCHASE}:")))
 
 
 def _assets_are_of_completed_lines(stored: Stored) -> Iterator[str | None]:

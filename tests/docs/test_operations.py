@@ -53,6 +53,13 @@ def many_refused(live: Live) -> Given:
     return {"ORDER": orders[0]}
 
 
+def stuck(live: Live) -> Given:
+    """An order that waits for the network, and can be found by that."""
+    given = refused("provisioning", "activate")(live)
+    live.until(lambda: live.searched(f'OrderState = "held" AND OrderId = "{given["ORDER"]}"') == 1)
+    return given
+
+
 def pool_empty(live: Live) -> Given:
     live.execute("DELETE FROM inventory.numbers WHERE pool = 'MSISDN' AND state = 'available'")
     order = live.order("wireless")
@@ -154,6 +161,10 @@ SITUATIONS = {
     "The network is slow": Situation(provoke=slow),
     "An order waits for its start": Situation(provoke=of_next_year, ends="pending"),
     "An order waits for approval": Situation(provoke=too_cheap, ends="rejected"),
+    "Cancel an order": Situation(provoke=stuck, ends="cancelled"),
+    "Revise an order": Situation(provoke=refused("provisioning", "activate")),
+    "Take down what runs already": Situation(provoke=refused("billing", "fulfill"), ends="cancelled"),
+    "Somebody has cancelled or reset a run": Situation(provoke=stuck, ends="cancelled"),
     "What runs is not what is billed": Situation(provoke=unbilled, once=True, ends="held"),
     "What recurs": Situation(),
     "Upgrade": Situation(),

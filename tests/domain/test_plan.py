@@ -50,7 +50,6 @@ def test_an_order_that_began_before_sends_each_function_by_itself():
     assert ids(plan.next_batches(settled=settled, taken=["fulfill_billing:1"])) == [
         ["fulfill_billing:1.2"],
         ["purchase:1.4"],
-        ["commit:1"],
     ]
 
 

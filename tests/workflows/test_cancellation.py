@@ -13,7 +13,7 @@ from adapters.switches import Mode, Switch
 from domain.order import Order
 from domain.progress import Cancellation
 from tests.boundaries import Boundaries, Boundary
-from tests.builders import line, order
+from tests.builders import Line, line, order
 from tests.conftest import Database
 from tests.shop import Shop, durable_activity_names, hasty, open_shop
 from tests.workflows.catalog import INTERNET, WIRELESS, furnish
@@ -182,9 +182,10 @@ async def test_a_refusal_names_line_and_step_and_the_order_goes_on(shop: Shop) -
     assert events[asked + 1] == "inProgress"
 
 
-async def test_force_takes_down_what_runs_and_is_not_billed_yet(shop: Shop) -> None:
+@pytest.mark.parametrize("bundle", [INTERNET, WIRELESS], ids=["without a number", "with a number"])
+async def test_force_takes_down_what_runs_and_is_not_billed_yet(shop: Shop, bundle: Line) -> None:
     shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, code="ACCOUNT_UNKNOWN"))
-    handle = await shop.start(order(INTERNET))
+    handle = await shop.start(order(bundle))
     order_id = handle.id.removeprefix("order-")
     await shop.fallout(order_id)
     with pytest.raises(Declined):
