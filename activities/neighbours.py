@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from domain.billing import Account, Billed, BilledService, ServiceOrder
+from domain.billing import Account, Billed, BilledService, Move, PurchaseOrder, Repointed, ServiceOrder, Update
 from domain.catalog_sync import BillingProduct
 from domain.inventory import Delivery, Demand, Reservation
 from domain.neighbour import PAGE, Refused
@@ -146,7 +146,53 @@ class Billing(Protocol):
         """
         ...
 
-    def query(self, *, key: str) -> Billed | Account | Refused | None:
+    def suspend(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """Let a service rest from the actual date on, with all that is purchased for it (B50); or one product alone.
+
+        Refused with ``NOT_BILLED`` when nothing is billed for the asset, ``WRONG_STATE`` unless it is active,
+        ``WRONG_DATE`` before it began.
+        """
+        ...
+
+    def resume(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """Let what is suspended be billed again from the actual date on, with all that is in it (B50).
+
+        Refused as ``suspend`` is; a product alone also while its service is suspended.
+        """
+        ...
+
+    def terminate(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """End a service on the actual date with all that is purchased for it, suspended or not (B42, B51).
+
+        Or one product of a service that goes on; never that of a simple service bundle, which ends with its service,
+        for both have one asset (B52). Refused as ``suspend`` is.
+        """
+        ...
+
+    def update(self, *, key: str, updates: Sequence[Update], actual: datetime) -> Billed | Refused:
+        """Let one service, and products in it, be otherwise from the actual date on: all or none (B54, B56).
+
+        Each field reaches the object that it belongs to. Refused with ``NOT_BILLED``, ``WRONG_STATE``, ``WRONG_DATE``,
+        which name the lines, or ``ACCOUNT_UNKNOWN``.
+        """
+        ...
+
+    def charge(self, *, key: str, service: str, charge: PurchaseOrder, actual: datetime) -> Billed | Refused:
+        """Charge an Item once, to the balance group of a service (B26, B58): never to that of its account.
+
+        Refused with ``NOT_BILLED`` when the service has no instance, ``WRONG_STATE`` while it is only initiated,
+        ``WRONG_DATE`` before it began, ``ALREADY_BILLED`` or ``ACCOUNT_UNKNOWN``.
+        """
+        ...
+
+    def repoint(self, *, key: str, moves: Sequence[Move], actual: datetime) -> Repointed | Refused:
+        """Let instances and purchases be known by other assets: all or none; their ids stay, nothing is billed (B53).
+
+        Refused with ``NOT_BILLED``, ``WRONG_STATE`` of what is only initiated, or ``ALREADY_BILLED``; the lines named.
+        """
+        ...
+
+    def query(self, *, key: str) -> Billed | Account | Repointed | Refused | None:
         """The answer remembered for a key."""
         ...
 

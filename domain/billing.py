@@ -99,6 +99,42 @@ class ServiceOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What of an asset is otherwise in billing from now on: the fields that ``changes`` names, and no others.
+
+    The first three are the service instance's, with all that is in it (B54); the others the purchased product's (B56).
+    ``line`` is the one that asks for it.
+    """
+
+    asset: str
+    line: str
+    changes: tuple[str, ...]
+    service_id: str | None = None
+    billing_account: str | None = None
+    billing_profile: str | None = None
+    price: Money | None = None
+    promotion_ref: str | None = None
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What billing knew by the asset ``old`` is to be known by ``new``; ``line`` is the one that asks for it (B53)."""
+
+    old: str
+    new: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repointed:
+    """The asset by which each billing object is known from now on, by its id, which stays what it was (B53)."""
+
+    key: str
+    objects: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purchased:
     """A purchased product as billing answers it."""
 
@@ -121,6 +157,8 @@ class Billed:
     balance_group: str | None
     purchases: tuple[Purchased, ...]
     charged: Money | None = None
+    since: datetime | None = None
+    """Of what was suspended, resumed or ended: since when, as billing keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

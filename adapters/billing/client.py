@@ -7,6 +7,7 @@ import httpx
 
 from adapters.billing.operations import (
     AMEND_INITIATED,
+    CHARGE,
     FULFILL,
     INITIATE,
     LIST_ACTIVE,
@@ -14,15 +15,35 @@ from adapters.billing.operations import (
     PURCHASE,
     QUERY,
     REFERENCES,
+    REPOINT,
+    RESUME,
+    SUSPEND,
     SYNC_CUSTOMER,
+    TERMINATE,
+    UPDATE,
     VOID_INITIATED,
+    About,
     Amend,
     Bill,
+    Charge,
     Initiate,
+    Repoint,
+    Updates,
     Void,
 )
 from adapters.remote import Remote, aware
-from domain.billing import Account, Billed, BilledService, InstanceState, ServiceOrder
+from adapters.wire import Operation
+from domain.billing import (
+    Account,
+    Billed,
+    BilledService,
+    InstanceState,
+    Move,
+    PurchaseOrder,
+    Repointed,
+    ServiceOrder,
+    Update,
+)
 from domain.catalog_sync import BillingProduct
 from domain.neighbour import PAGE, Refused
 
@@ -70,9 +91,39 @@ class BillingClient:
             VOID_INITIATED, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.VOIDED)
         )
 
-    def query(self, *, key: str) -> Billed | Account | Refused | None:
+    def suspend(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """Let what is billed for an asset rest (B50)."""
+        return self._become(SUSPEND, key, asset, actual, InstanceState.SUSPENDED)
+
+    def resume(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """Let what is suspended be billed again (B50)."""
+        return self._become(RESUME, key, asset, actual, InstanceState.ACTIVE)
+
+    def terminate(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """End what is billed for an asset (B42, B51)."""
+        return self._become(TERMINATE, key, asset, actual, InstanceState.CLOSED)
+
+    def update(self, *, key: str, updates: Sequence[Update], actual: datetime) -> Billed | Refused:
+        """Let a service, and products in it, be otherwise (B54, B56)."""
+        asked = Updates(updates=tuple(updates), actual=actual)
+        states = (InstanceState.ACTIVE, InstanceState.SUSPENDED)
+        return self._remote.call(UPDATE, key=key, asked=asked, fits=lambda x: _fits(x, key, *states))
+
+    def charge(self, *, key: str, service: str, charge: PurchaseOrder, actual: datetime) -> Billed | Refused:
+        """Charge an Item to the balance group of a service (B26, B58)."""
+        asked = Charge(service=service, charge=charge, actual=actual)
+        return self._remote.call(CHARGE, key=key, asked=asked, fits=lambda x: _fits(x, key, InstanceState.ACTIVE))
+
+    def repoint(self, *, key: str, moves: Sequence[Move], actual: datetime) -> Repointed | Refused:
+        """Let instances and purchases be known by other assets (B53)."""
+        asked = Repoint(moves=tuple(moves), actual=actual)
+        return self._remote.call(REPOINT, key=key, asked=asked, fits=lambda x: _resolves(x, key, asked.moves))
+
+    def query(self, *, key: str) -> Billed | Account | Repointed | Refused | None:
         """The answer remembered for a key."""
-        return self._remote.ask(QUERY, {"key": key}, fits=lambda x: not isinstance(x, Billed) or x.key == key)
+        return self._remote.ask(
+            QUERY, {"key": key}, fits=lambda x: not isinstance(x, Billed | Repointed) or x.key == key
+        )
 
     def references(self, *, product: str) -> Sequence[str]:
         """Ids of the open purchases of a product (B40)."""
@@ -94,8 +145,27 @@ class BillingClient:
         """Close the connections that are kept open."""
         self._remote.close()
 
+    def _become(
+        self,
+        operation: Operation[About, Billed | Refused],
+        key: str,
+        asset: str,
+        actual: datetime,
+        state: InstanceState,
+    ) -> Billed | Refused:
+        """Have what is billed pass into a state; billing must have kept the date (5.5)."""
 
-def _fits(answer: Billed | Refused | None, key: str, state: InstanceState) -> bool:
+        def fits(answer: Billed | Refused) -> bool:
+            return _fits(answer, key, state) and (isinstance(answer, Refused) or answer.since == actual)
+
+        return self._remote.call(operation, key=key, asked=About(asset=asset, actual=actual), fits=fits)
+
+
+def _fits(answer: Billed | Refused | None, key: str, *states: InstanceState) -> bool:
     return not isinstance(answer, Billed) or (
-        answer.key == key and answer.state is state and aware(*(x.starts for x in answer.purchases))
+        answer.key == key and answer.state in states and aware(answer.since, *(x.starts for x in answer.purchases))
     )
+
+
+def _resolves(answer: Repointed | Refused, key: str, moves: Sequence[Move]) -> bool:
+    return isinstance(answer, Refused) or (answer.key == key and {*answer.objects.values()} == {x.new for x in moves})

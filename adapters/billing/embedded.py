@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from adapters.billing import amending, effects, statements
+from adapters.billing import amending, changing, effects, statements
 from adapters.billing.operations import (
     AMEND_INITIATED,
+    CHARGE,
     FULFILL,
     INITIATE,
     LIST_ACTIVE,
@@ -15,18 +16,38 @@ from adapters.billing.operations import (
     PURCHASE,
     QUERY,
     REFERENCES,
+    REPOINT,
+    RESUME,
+    SUSPEND,
     SWITCHABLE,
     SYNC_CUSTOMER,
+    TERMINATE,
+    UPDATE,
     VOID_INITIATED,
+    About,
     Amend,
     Bill,
+    Charge,
     Initiate,
+    Repoint,
+    Updates,
     Void,
 )
 from adapters.billing.papers import drawn_up
 from adapters.ledger import Ledger
 from adapters.switches import Switches
-from domain.billing import Account, Billed, BilledService, InstanceState, ServiceOrder
+from adapters.wire import Operation
+from domain.billing import (
+    Account,
+    Billed,
+    BilledService,
+    InstanceState,
+    Move,
+    PurchaseOrder,
+    Repointed,
+    ServiceOrder,
+    Update,
+)
 from domain.catalog import BillingType
 from domain.catalog_sync import BillingProduct
 from domain.money import Money
@@ -120,7 +141,52 @@ class EmbeddedBilling:
             undoes=undoes,
         )
 
-    def query(self, *, key: str) -> Billed | Account | Refused | None:
+    def suspend(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """Let a service rest with all that is purchased for it, or one product alone (B50)."""
+        return self._become(SUSPEND, key, asset, actual, InstanceState.SUSPENDED)
+
+    def resume(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """Let a suspended service be billed again with all that is purchased for it, or one product alone (B50)."""
+        return self._become(RESUME, key, asset, actual, InstanceState.ACTIVE)
+
+    def terminate(self, *, key: str, asset: str, actual: datetime) -> Billed | Refused:
+        """End a service with all that is purchased for it (B42, B51), or one product of a service that goes on (B52).
+
+        What was charged once stays as it is.
+        """
+        return self._become(TERMINATE, key, asset, actual, InstanceState.CLOSED)
+
+    def update(self, *, key: str, updates: Sequence[Update], actual: datetime) -> Billed | Refused:
+        """Let one service, and products in it, be otherwise: all or none (B54, B56); what it was stays on record."""
+        changing.must_make_sense(updates)
+        return self.ledger.call(
+            UPDATE,
+            key=key,
+            asked=Updates(updates=tuple(updates), actual=actual),
+            effect=lambda connection, _: changing.update(connection, key, updates, actual),
+        )
+
+    def charge(self, *, key: str, service: str, charge: PurchaseOrder, actual: datetime) -> Billed | Refused:
+        """Charge an Item once, to the balance group of a service (B26, B58)."""
+        if charge.billing_type is not BillingType.ITEM:
+            raise Unacceptable(f"line {charge.line}: a {charge.billing_type} is not charged once")
+        return self.ledger.call(
+            CHARGE,
+            key=key,
+            asked=Charge(service=service, charge=charge, actual=actual),
+            effect=lambda connection, at: changing.charge(connection, key, service, charge, at, actual),
+        )
+
+    def repoint(self, *, key: str, moves: Sequence[Move], actual: datetime) -> Repointed | Refused:
+        """Let instances and purchases be known by other assets, all or none; their ids stay (B53)."""
+        return self.ledger.call(
+            REPOINT,
+            key=key,
+            asked=Repoint(moves=tuple(moves), actual=actual),
+            effect=lambda connection, _: changing.repoint(connection, key, moves, actual),
+        )
+
+    def query(self, *, key: str) -> Billed | Account | Repointed | Refused | None:
         """The answer remembered for a key."""
         return self.ledger.query(QUERY, key=key)
 
@@ -146,6 +212,7 @@ class EmbeddedBilling:
                 billing_service_type=x.billing_service_type,
                 quantity=x.quantity,
                 price=None if x.currency is None else Money(x.price_minor, x.currency),
+                state_since=x.state_since,
             )
             for x in rows
         )
@@ -187,6 +254,21 @@ class EmbeddedBilling:
         """Close an account: nothing more is billed to it."""
         with self._engine.begin() as connection:
             connection.execute(statements.CLOSE_ACCOUNT, {"id": account})
+
+    def _become(
+        self,
+        operation: Operation[About, Billed | Refused],
+        key: str,
+        asset: str,
+        actual: datetime,
+        state: InstanceState,
+    ) -> Billed | Refused:
+        return self.ledger.call(
+            operation,
+            key=key,
+            asked=About(asset=asset, actual=actual),
+            effect=lambda connection, _: changing.become(connection, key, asset, state, actual),
+        )
 
 
 def _must_have_two_phases(orders: Sequence[ServiceOrder]) -> None:

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adapters.wire import Operation
-from domain.billing import Account, Billed, BilledService, ServiceOrder
+from domain.billing import (
+    Account,
+    Billed,
+    BilledService,
+    Move,
+    PurchaseOrder,
+    Repointed,
+    ServiceOrder,
+    Update,
+)
 from domain.catalog_sync import BillingProduct
 from domain.neighbour import Refused
 
@@ -41,6 +50,39 @@ class Void:
     undoes: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Suspend, resume or end what is billed for an asset, from the actual date on."""
+
+    asset: str
+    actual: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updates:
+    """Let what is billed be otherwise, all of it or nothing, from the actual date on."""
+
+    updates: tuple[Update, ...]
+    actual: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Charge something once to the balance group of a service, by its asset, on the actual date."""
+
+    service: str
+    charge: PurchaseOrder
+    actual: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repoint:
+    """Let what was known by some assets be known by others, all of it or nothing, from the actual date on."""
+
+    moves: tuple[Move, ...]
+    actual: datetime
+
+
 SYNC_CUSTOMER: Operation[Account, Account | Refused] = Operation(
     "sync_customer", asked=Account, answer=Account | Refused
 )
@@ -51,8 +93,14 @@ PURCHASE: Operation[Bill, Billed | Refused] = Operation("purchase", asked=Bill, 
 VOID_INITIATED: Operation[Void, Billed | Refused | None] = Operation(
     "void_initiated", asked=Void, answer=Billed | Refused | None
 )
-QUERY: Operation[None, Billed | Account | Refused | None] = Operation(
-    "query", asked=None, answer=Billed | Account | Refused | None
+SUSPEND: Operation[About, Billed | Refused] = Operation("suspend", asked=About, answer=Billed | Refused)
+RESUME: Operation[About, Billed | Refused] = Operation("resume", asked=About, answer=Billed | Refused)
+TERMINATE: Operation[About, Billed | Refused] = Operation("terminate", asked=About, answer=Billed | Refused)
+UPDATE: Operation[Updates, Billed | Refused] = Operation("update", asked=Updates, answer=Billed | Refused)
+CHARGE: Operation[Charge, Billed | Refused] = Operation("charge", asked=Charge, answer=Billed | Refused)
+REPOINT: Operation[Repoint, Repointed | Refused] = Operation("repoint", asked=Repoint, answer=Repointed | Refused)
+QUERY: Operation[None, Billed | Account | Repointed | Refused | None] = Operation(
+    "query", asked=None, answer=Billed | Account | Repointed | Refused | None
 )
 REFERENCES: Operation[None, tuple[str, ...]] = Operation("references", asked=None, answer=tuple[str, ...])
 LIST_ACTIVE: Operation[None, tuple[BilledService, ...]] = Operation(
@@ -71,6 +119,12 @@ SWITCHABLE = frozenset(
         FULFILL,
         PURCHASE,
         VOID_INITIATED,
+        SUSPEND,
+        RESUME,
+        TERMINATE,
+        UPDATE,
+        CHARGE,
+        REPOINT,
         QUERY,
         REFERENCES,
         LIST_ACTIVE,

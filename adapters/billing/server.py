@@ -9,6 +9,7 @@ from pydantic import AwareDatetime
 from adapters.billing.embedded import EmbeddedBilling
 from adapters.billing.operations import (
     AMEND_INITIATED,
+    CHARGE,
     FULFILL,
     INITIATE,
     LIST_ACTIVE,
@@ -16,11 +17,16 @@ from adapters.billing.operations import (
     PURCHASE,
     QUERY,
     REFERENCES,
+    REPOINT,
+    RESUME,
+    SUSPEND,
     SYNC_CUSTOMER,
+    TERMINATE,
+    UPDATE,
     VOID_INITIATED,
 )
 from adapters.serving import Change, add_controls, question, serve
-from domain.billing import Account, Billed, BilledService
+from domain.billing import Account, Billed, BilledService, Repointed
 from domain.catalog_sync import BillingProduct
 from domain.neighbour import PAGE, Refused
 
@@ -41,11 +47,17 @@ def create_app(billing: EmbeddedBilling) -> FastAPI:
             Change(FULFILL, lambda key, x: billing.fulfill(key=key, order=x.order, actual=x.actual)),
             Change(PURCHASE, lambda key, x: billing.purchase(key=key, order=x.order, actual=x.actual)),
             Change(VOID_INITIATED, lambda key, x: billing.void_initiated(key=key, asset=x.asset, undoes=x.undoes)),
+            Change(SUSPEND, lambda key, x: billing.suspend(key=key, asset=x.asset, actual=x.actual)),
+            Change(RESUME, lambda key, x: billing.resume(key=key, asset=x.asset, actual=x.actual)),
+            Change(TERMINATE, lambda key, x: billing.terminate(key=key, asset=x.asset, actual=x.actual)),
+            Change(UPDATE, lambda key, x: billing.update(key=key, updates=x.updates, actual=x.actual)),
+            Change(CHARGE, lambda key, x: billing.charge(key=key, service=x.service, charge=x.charge, actual=x.actual)),
+            Change(REPOINT, lambda key, x: billing.repoint(key=key, moves=x.moves, actual=x.actual)),
         ),
     )
 
     @question(app, QUERY)
-    def query(key: str) -> Billed | Account | Refused | None:
+    def query(key: str) -> Billed | Account | Repointed | Refused | None:
         return billing.query(key=key)
 
     @question(app, REFERENCES)

@@ -51,7 +51,7 @@ WITH instance AS (
     RETURNING id, balance_group
 ), holder AS (
     SELECT id, balance_group FROM billing.service_instances
-    WHERE asset = :holder AND status NOT IN ('closed', 'voided')
+    WHERE asset = :holder AND status NOT IN ('closed', 'voided') FOR SHARE
 ), bought AS (
     INSERT INTO billing.purchases ({purchase_columns})
     SELECT p.id, p.product, p.billing_type, a.id, COALESCE(i.id, h.id),
@@ -169,6 +169,93 @@ SELECT ARRAY(SELECT DISTINCT w FROM unnest(CAST(:accounts AS text[])) AS w
 """)
 """What stands in the way of making something: accounts that are unknown or closed, assets billed already."""
 
+LOCK_SERVICES = Prepared(
+    """
+SELECT id, asset, account, profile, service_id, status, balance_group, active_from AS starts, state_since
+FROM billing.service_instances
+WHERE status NOT IN ('closed', 'voided') AND id = ANY(ARRAY(
+    SELECT id FROM billing.service_instances WHERE asset = ANY(:assets) AND status NOT IN ('closed', 'voided')
+    UNION ALL
+    SELECT service_instance FROM billing.purchases
+    WHERE asset = ANY(:assets) AND status NOT IN ('cancelled', 'voided')))
+ORDER BY id FOR UPDATE
+""",
+    assets="text[]",
+)
+"""The open instances of these assets, and those that their purchases are in: until the end nothing joins them."""
+
+LOCK_PURCHASES = Prepared(
+    """
+SELECT id, asset, product, billing_type, account, service_instance, quantity, price_minor, currency, promotion_ref,
+       status, purchase_start AS starts, state_since
+FROM billing.purchases
+WHERE status NOT IN ('cancelled', 'voided') AND id = ANY(ARRAY(
+    SELECT id FROM billing.purchases WHERE service_instance = ANY(:services)
+    UNION ALL
+    SELECT id FROM billing.purchases WHERE asset = ANY(:assets) AND status NOT IN ('cancelled', 'voided')))
+ORDER BY id FOR UPDATE
+""",
+    services="text[]",
+    assets="text[]",
+)
+"""The open purchases of services and of assets; asked only when their instances are locked, so that none is missed."""
+
+BECOME = Prepared(
+    """
+WITH rested AS (
+    INSERT INTO billing.suspensions (id, since, until)
+    SELECT id, state_since, :at FROM (
+        SELECT id, status, state_since FROM billing.service_instances WHERE id = :service
+        UNION ALL
+        SELECT id, status, state_since FROM billing.purchases WHERE id = ANY(:purchases)) AS was
+    WHERE status = 'suspended' AND state_since < :at
+), service AS (
+    UPDATE billing.service_instances SET status = :status, ended_at = :ended_at,
+        state_since = CASE WHEN :ended_at IS NULL THEN :at ELSE state_since END
+    WHERE id = :service
+)
+UPDATE billing.purchases SET status = :purchase_status, ended_at = :ended_at,
+    state_since = CASE WHEN :ended_at IS NULL THEN :at ELSE state_since END
+WHERE id = ANY(:purchases)
+""",
+    service="text",
+    purchases="text[]",
+    status="text",
+    purchase_status="text",
+    at="timestamptz",
+    ended_at="timestamptz",
+)
+"""A service and purchases are suspended, resumed or ended; a suspension that is over is a row of its own."""
+
+REWRITE = Prepared(
+    """
+WITH services AS (
+    UPDATE billing.service_instances s
+    SET (asset, account, profile, service_id) = (r.asset, r.account, r.profile, r.service_id)
+    FROM jsonb_to_recordset(:services) AS r (id text, asset text, account text, profile text, service_id text)
+    WHERE s.id = ANY(:ids) AND s.id = r.id
+), purchases AS (
+    UPDATE billing.purchases p
+    SET (asset, account, balance_group, quantity, price_minor, currency, promotion_ref)
+      = (r.asset, r.account, COALESCE(r.balance_group, p.balance_group), r.quantity, r.price_minor, r.currency,
+         r.promotion_ref)
+    FROM jsonb_to_recordset(:purchases) AS r (id text, asset text, account text, balance_group text, quantity integer,
+                                              price_minor bigint, currency text, promotion_ref text)
+    WHERE p.id = ANY(:ids) AND p.id = r.id
+)
+INSERT INTO billing.updates (id, at, was)
+SELECT id, :at, was FROM jsonb_to_recordset(:was) AS r (id text, was jsonb)
+""",
+    services="jsonb",
+    purchases="jsonb",
+    was="jsonb",
+    ids="text[]",
+    at="timestamptz",
+)
+"""Services and purchases as they are from now on; what they were stays on record."""
+
+BALANCE_GROUP = text("SELECT balance_group FROM billing.accounts WHERE id = :account AND status = 'active'")
+
 INSTANCE = text("""
 SELECT s.status, s.account, a.status AS account_status FROM billing.service_instances s
 JOIN billing.accounts a ON a.id = s.account
@@ -181,9 +268,9 @@ SELECT id FROM billing.purchases WHERE product = :product AND status NOT IN ('ca
 
 # What has ended since the instant is found first, by its end: there is much that ended long ago. A service's product,
 # if it has one, says its quantity; what ended with its service may have ended since, too.
-_INSTANCE = "asset, id, account, billing_service_type, made_at, active_from, status"
+_INSTANCE = "asset, id, account, billing_service_type, made_at, active_from, status, state_since"
 _INSTANCE_THEN = "least(made_at, active_from) <= :as_of AND asset > :after"
-_ALONE = "asset, account, purchase_start, status, quantity, price_minor, currency"
+_ALONE = "asset, id, account, purchase_start, status, state_since, quantity, price_minor, currency"
 _ALONE_THEN = "status <> 'initiated' AND purchase_start <= :as_of AND asset > :after"
 _IS_ALONE = "service_instance IS NULL AND billing_type = 'subscription'"
 LIST_ACTIVE = text(f"""
@@ -202,17 +289,21 @@ WITH ended AS MATERIALIZED (
     UNION ALL
     SELECT * FROM ended_alone WHERE {_ALONE_THEN}
 ), listed AS (
-    SELECT asset, id, account, billing_service_type, COALESCE(active_from <= :as_of, FALSE) AS began, made_at,
-           active_from, status, NULL AS quantity, NULL AS price_minor, NULL AS currency
+    SELECT asset, id, id AS instance, account, billing_service_type, COALESCE(active_from <= :as_of, FALSE) AS began,
+           made_at, active_from, status, state_since, NULL AS quantity, NULL AS price_minor, NULL AS currency
       FROM instances
      UNION ALL
-    SELECT asset, NULL, account, NULL, TRUE, NULL, purchase_start, status, quantity, price_minor * quantity, currency
+    SELECT asset, id, NULL, account, NULL, TRUE, NULL, purchase_start, status, state_since, quantity,
+           price_minor * quantity, currency
       FROM alone
      ORDER BY asset LIMIT :limit
 )
-SELECT l.asset AS service, l.account, l.id AS service_instance, l.billing_service_type,
+SELECT l.asset AS service, l.account, l.instance AS service_instance, l.billing_service_type,
        CASE WHEN l.began THEN l.active_from ELSE l.made_at END AS since,
-       CASE WHEN l.status = 'suspended' THEN 'suspended' WHEN l.began THEN 'active' ELSE 'initiated' END AS state,
+       CASE WHEN NOT l.began THEN 'initiated'
+            WHEN l.status = 'suspended' AND l.state_since <= :as_of OR x.rests THEN 'suspended'
+            ELSE 'active' END AS state,
+       CASE WHEN l.state_since <= :as_of THEN l.state_since ELSE x.changed_at END AS state_since,
        COALESCE(l.quantity, b.quantity, 1) AS quantity,
        COALESCE(l.price_minor, b.price_minor) AS price_minor, COALESCE(l.currency, b.currency) AS currency
   FROM listed AS l
@@ -221,8 +312,13 @@ SELECT l.asset AS service, l.account, l.id AS service_instance, l.billing_servic
               CAST(sum(p.price_minor * p.quantity) AS bigint) AS price_minor,
               CASE WHEN count(DISTINCT p.currency) = 1 THEN min(p.currency) END AS currency
          FROM billing.purchases AS p
-        WHERE p.service_instance = l.id AND p.billing_type = 'subscription'
+        WHERE p.service_instance = l.instance AND p.billing_type = 'subscription'
           AND (p.status NOT IN ('cancelled', 'voided') OR p.ended_at > :as_of)) AS b ON TRUE
+  LEFT JOIN LATERAL (
+       SELECT bool_or(x.until > :as_of) AS rests,
+              max(CASE WHEN x.until > :as_of THEN x.since ELSE x.until END) AS changed_at
+         FROM billing.suspensions AS x
+        WHERE l.state_since IS NOT NULL AND x.id = l.id AND x.since <= :as_of) AS x ON TRUE
  ORDER BY l.asset
 """)
 

@@ -15,7 +15,6 @@ from domain.billing import (
     Billed,
     BilledService,
     InstanceState,
-    PurchaseOrder,
     PurchaseState,
     ServiceOrder,
 )
@@ -24,54 +23,7 @@ from domain.catalog_sync import BillingProduct
 from domain.money import Money
 from domain.neighbour import Refused, Unacceptable
 from tests.adapters.conftest import ACCOUNT, Neighbours, at_once
-
-
-def _purchase(
-    asset: str, product: str, billing_type: BillingType = BillingType.SUBSCRIPTION, quantity: int = 1
-) -> PurchaseOrder:
-    return PurchaseOrder(
-        asset=asset,
-        line=f"line of {asset}",
-        product=product,
-        billing_type=billing_type,
-        quantity=quantity,
-        price=Money(1_000, "USD"),
-    )
-
-
-def _order(name: str, *purchases: PurchaseOrder) -> ServiceOrder:
-    return ServiceOrder(
-        account=ACCOUNT,
-        profile="ACME-BP",
-        asset=name,
-        line="1",
-        billing_service_type="/service/telco/gsm",
-        service_id="+1-555-0100",
-        purchases=purchases,
-    )
-
-
-def _alone(name: str, *purchases: PurchaseOrder, holder: str | None = None) -> ServiceOrder:
-    return replace(_order(name, *purchases), billing_service_type=None, holder=holder)
-
-
-def _billed(answer: object) -> Billed:
-    assert isinstance(answer, Billed), answer
-    return answer
-
-
-def _code(answer: object) -> str:
-    return answer.code if isinstance(answer, Refused) else ""
-
-
-def _charges(neighbours: Neighbours, name: str) -> list[tuple[str, int, str]]:
-    """Line, amount and balance group of what was charged for the purchases of a test."""
-    rows = neighbours.rows(
-        "SELECT p.asset, c.amount_minor, c.balance_group FROM billing.charges c JOIN billing.purchases p"
-        " ON p.id = c.purchase WHERE p.asset LIKE :assets ORDER BY p.asset",
-        assets=f"{name}%",
-    )
-    return [(row.asset, row.amount_minor, row.balance_group) for row in rows]
+from tests.adapters.orders import alone, answered, charges_of, code_of, order_of, purchase_of
 
 
 def _dates(neighbours: Neighbours, asset: str) -> set[datetime]:
@@ -92,15 +44,15 @@ DEEDS: dict[str, Deed] = {
 
 @pytest.mark.req("B49", "B57", "F21")
 def test_what_is_initiated_begins_far_ahead_and_what_is_fulfilled_on_the_actual_date(neighbours: Neighbours, name: str):
-    order = _order(name, _purchase(f"{name}.1", "VOICE"), _purchase(f"{name}.2", "TEN-OFF", BillingType.DISCOUNT))
-    first = _billed(neighbours.billing.initiate(key=f"{name}-i", orders=[order]))
+    order = order_of(name, purchase_of(f"{name}.1", "VOICE"), purchase_of(f"{name}.2", "TEN-OFF", BillingType.DISCOUNT))
+    first = answered(neighbours.billing.initiate(key=f"{name}-i", orders=[order]))
     placeholder = neighbours.clock() + timedelta(days=PLACEHOLDER_DAYS)
     assert first.state is InstanceState.INITIATED
     assert {x.state for x in first.purchases} == {PurchaseState.INITIATED}
     assert _dates(neighbours, f"{name}.1") == {placeholder} == {x.starts for x in first.purchases}
     neighbours.clock.forward(days=9)
     actual = neighbours.clock() - timedelta(days=1)
-    second = _billed(neighbours.billing.fulfill(key=f"{name}-f", order=order, actual=actual))
+    second = answered(neighbours.billing.fulfill(key=f"{name}-f", order=order, actual=actual))
     assert second.state is InstanceState.ACTIVE
     assert second.service_instance == first.service_instance
     assert {x.id for x in second.purchases} == {x.id for x in first.purchases}
@@ -111,29 +63,32 @@ def test_what_is_initiated_begins_far_ahead_and_what_is_fulfilled_on_the_actual_
 def test_nothing_is_charged_until_fulfillment_and_items_on_the_balance_group_of_the_instance(
     neighbours: Neighbours, name: str
 ):
-    subscription, item = _purchase(f"{name}.1", "VOICE"), _purchase(f"{name}.2", "SIM", BillingType.ITEM, quantity=3)
-    initiated = _billed(neighbours.billing.initiate(key=f"{name}-i", orders=[_order(name, subscription)]))
-    assert (initiated.charged, _charges(neighbours, name)) == (None, [])
-    order = _order(name, subscription, item)
-    billed = _billed(neighbours.billing.fulfill(key=f"{name}-f", order=order, actual=neighbours.clock()))
+    subscription, item = (
+        purchase_of(f"{name}.1", "VOICE"),
+        purchase_of(f"{name}.2", "SIM", BillingType.ITEM, quantity=3),
+    )
+    initiated = answered(neighbours.billing.initiate(key=f"{name}-i", orders=[order_of(name, subscription)]))
+    assert (initiated.charged, charges_of(neighbours, name)) == (None, [])
+    order = order_of(name, subscription, item)
+    billed = answered(neighbours.billing.fulfill(key=f"{name}-f", order=order, actual=neighbours.clock()))
     assert billed.charged == Money(3_000, "USD")
-    assert _charges(neighbours, name) == [(f"{name}.2", 3_000, billed.balance_group)]
+    assert charges_of(neighbours, name) == [(f"{name}.2", 3_000, billed.balance_group)]
     assert {x.product: x.service_instance for x in billed.purchases} == {
         "VOICE": billed.service_instance,
         "SIM": billed.service_instance,
     }
     with pytest.raises(Unacceptable):
-        neighbours.billing.initiate(key=f"{name}-x", orders=[_order(f"{name}-x", item)])
+        neighbours.billing.initiate(key=f"{name}-x", orders=[order_of(f"{name}-x", item)])
 
 
 @pytest.mark.req("B48")
 def test_single_phase_is_one_call_with_all_in_it(neighbours: Neighbours, name: str):
-    order = _order(name, _purchase(f"{name}.1", "VOICE"), _purchase(f"{name}.2", "SIM", BillingType.ITEM))
+    order = order_of(name, purchase_of(f"{name}.1", "VOICE"), purchase_of(f"{name}.2", "SIM", BillingType.ITEM))
     actual = neighbours.clock() - timedelta(days=2)
-    billed = _billed(neighbours.billing.purchase(key=name, order=order, actual=actual))
+    billed = answered(neighbours.billing.purchase(key=name, order=order, actual=actual))
     assert (billed.state, billed.charged) == (InstanceState.ACTIVE, Money(1_000, "USD"))
     assert _dates(neighbours, f"{name}.1") == _dates(neighbours, f"{name}.2") == {actual}
-    assert _charges(neighbours, name) == [(f"{name}.2", 1_000, billed.balance_group)]
+    assert charges_of(neighbours, name) == [(f"{name}.2", 1_000, billed.balance_group)]
 
 
 @pytest.mark.req("B02", "B35", "B37", "B45", "B46", "B47")
@@ -141,12 +96,12 @@ def test_single_phase_is_one_call_with_all_in_it(neighbours: Neighbours, name: s
 def test_five_of_a_simple_service_bundle_are_one_instance_and_one_purchase_of_five(
     neighbours: Neighbours, name: str, phases: int
 ):
-    order = _order(name, replace(_purchase(name, "INTERNET", quantity=5), promotion_ref="P7"))
+    order = order_of(name, replace(purchase_of(name, "INTERNET", quantity=5), promotion_ref="P7"))
     if phases == 2:
         neighbours.billing.initiate(key=f"{name}-i", orders=[order])
-        billed = _billed(neighbours.billing.fulfill(key=name, order=order, actual=neighbours.clock()))
+        billed = answered(neighbours.billing.fulfill(key=name, order=order, actual=neighbours.clock()))
     else:
-        billed = _billed(neighbours.billing.purchase(key=name, order=order, actual=neighbours.clock()))
+        billed = answered(neighbours.billing.purchase(key=name, order=order, actual=neighbours.clock()))
     (purchased,) = billed.purchases
     assert (purchased.quantity, purchased.service_instance) == (5, billed.service_instance)
     rows = neighbours.rows(
@@ -162,15 +117,15 @@ def test_the_services_of_a_bundle_are_initiated_all_or_none_each_with_an_instanc
     neighbours: Neighbours, name: str
 ):
     orders = [
-        _order(f"{name}-a", _purchase(f"{name}-a1", "VOICE")),
-        _order(f"{name}-b", _purchase(f"{name}-b1", "SMS")),
+        order_of(f"{name}-a", purchase_of(f"{name}-a1", "VOICE")),
+        order_of(f"{name}-b", purchase_of(f"{name}-b1", "SMS")),
     ]
     foreign = replace(orders[1], account="nobody's")
     refused = neighbours.billing.initiate(key=f"{name}-1", orders=[orders[0], foreign])
     assert refused == Refused(code="ACCOUNT_UNKNOWN", message="no open account nobody's")
     count = "SELECT count(*) AS n FROM billing.service_instances WHERE asset LIKE :assets"
     assert neighbours.rows(count, assets=f"{name}%")[0].n == 0
-    billed = _billed(neighbours.billing.initiate(key=f"{name}-2", orders=orders))
+    billed = answered(neighbours.billing.initiate(key=f"{name}-2", orders=orders))
     assert [x.product for x in billed.purchases] == ["VOICE", "SMS"]
     assert billed.service_instance == billed.purchases[0].service_instance != billed.purchases[1].service_instance
     assert neighbours.rows(count, assets=f"{name}%")[0].n == 2
@@ -178,52 +133,55 @@ def test_the_services_of_a_bundle_are_initiated_all_or_none_each_with_an_instanc
 
 @pytest.mark.req("B02")
 def test_a_service_never_gets_a_second_open_instance(neighbours: Neighbours, name: str):
-    order = _order(name, _purchase(name, "INTERNET"))
+    order = order_of(name, purchase_of(name, "INTERNET"))
     keys = [f"{name}-{i}" for i in range(20)]
     answers = at_once(lambda i: neighbours.billing.initiate(key=keys[i], orders=[order]), len(keys))
-    assert sorted(_code(x) for x in answers) == ["", *["ALREADY_BILLED"] * 19]
-    assert _code(neighbours.billing.purchase(key=f"{name}-p", order=order, actual=neighbours.clock())) == (
+    assert sorted(code_of(x) for x in answers) == ["", *["ALREADY_BILLED"] * 19]
+    assert code_of(neighbours.billing.purchase(key=f"{name}-p", order=order, actual=neighbours.clock())) == (
         "ALREADY_BILLED"
     )
 
 
 @pytest.mark.req("B49")
 def test_a_voided_service_was_never_charged_and_leaves_room_for_a_new_instance(neighbours: Neighbours, name: str):
-    order = _order(name, _purchase(name, "INTERNET"))
-    first = _billed(neighbours.billing.initiate(key=f"{name}-1", orders=[order]))
-    voided = _billed(neighbours.billing.void_initiated(key=f"{name}-2", asset=name))
+    order = order_of(name, purchase_of(name, "INTERNET"))
+    first = answered(neighbours.billing.initiate(key=f"{name}-1", orders=[order]))
+    voided = answered(neighbours.billing.void_initiated(key=f"{name}-2", asset=name))
     assert (voided.state, voided.service_instance) == (InstanceState.VOIDED, first.service_instance)
     assert [(x.id, x.state) for x in voided.purchases] == [(first.purchases[0].id, PurchaseState.VOIDED)]
     assert neighbours.billing.void_initiated(key=f"{name}-3", asset=name) is None
-    assert _code(neighbours.billing.fulfill(key=f"{name}-4", order=order, actual=neighbours.clock())) == "NOT_INITIATED"
-    second = _billed(neighbours.billing.initiate(key=f"{name}-5", orders=[order]))
+    assert (
+        code_of(neighbours.billing.fulfill(key=f"{name}-4", order=order, actual=neighbours.clock())) == "NOT_INITIATED"
+    )
+    second = answered(neighbours.billing.initiate(key=f"{name}-5", orders=[order]))
     assert second.service_instance != first.service_instance
-    assert _charges(neighbours, name) == []
+    assert charges_of(neighbours, name) == []
 
 
 @pytest.mark.req("F25", "B58")
 def test_what_stands_beside_a_service_belongs_to_its_instance_when_there_is_one(neighbours: Neighbours, name: str):
-    router = _purchase(f"{name}.9", "ROUTER", BillingType.ITEM)
-    service = _billed(neighbours.billing.initiate(key=f"{name}-i", orders=[_order(name, _purchase(name, "INTERNET"))]))
+    router = purchase_of(f"{name}.9", "ROUTER", BillingType.ITEM)
+    order = order_of(name, purchase_of(name, "INTERNET"))
+    service = answered(neighbours.billing.initiate(key=f"{name}-i", orders=[order]))
     delivered, now = neighbours.clock() - timedelta(days=9), neighbours.clock()
     beside = neighbours.billing.purchase(
-        key=f"{name}-r", order=_alone(f"{name}.9", router, holder=name), actual=delivered
+        key=f"{name}-r", order=alone(f"{name}.9", router, holder=name), actual=delivered
     )
-    billed = _billed(beside)
+    billed = answered(beside)
     assert (billed.service_instance, billed.charged) == (None, Money(1_000, "USD"))
     assert [x.service_instance for x in billed.purchases] == [service.service_instance]
-    assert _charges(neighbours, name) == [(f"{name}.9", 1_000, service.balance_group)]
-    neighbours.billing.fulfill(key=f"{name}-f", order=_order(name, _purchase(name, "INTERNET")), actual=now)
+    assert charges_of(neighbours, name) == [(f"{name}.9", 1_000, service.balance_group)]
+    neighbours.billing.fulfill(key=f"{name}-f", order=order, actual=now)
     assert (_dates(neighbours, f"{name}.9"), _dates(neighbours, name)) == ({delivered}, {now})
 
 
 @pytest.mark.req("B58", "B19")
 @pytest.mark.parametrize("holder", [None, "never billed"])
 def test_what_stands_alone_is_bought_on_the_account(neighbours: Neighbours, name: str, holder: str | None):
-    order = _alone(name, _purchase(name, "FEE", BillingType.ITEM), holder=holder)
-    billed = _billed(neighbours.billing.purchase(key=name, order=order, actual=neighbours.clock()))
+    order = alone(name, purchase_of(name, "FEE", BillingType.ITEM), holder=holder)
+    billed = answered(neighbours.billing.purchase(key=name, order=order, actual=neighbours.clock()))
     assert (billed.service_instance, billed.purchases[0].service_instance) == (None, None)
-    assert _charges(neighbours, name) == [(name, 1_000, f"BG-{ACCOUNT}")]
+    assert charges_of(neighbours, name) == [(name, 1_000, f"BG-{ACCOUNT}")]
 
 
 @pytest.mark.req("B14", "B35", "B37")
@@ -231,7 +189,7 @@ def test_what_stands_alone_is_bought_on_the_account(neighbours: Neighbours, name
 def test_what_is_no_billing_product_never_becomes_a_purchase(
     neighbours: Neighbours, name: str, billing_type: BillingType
 ):
-    order = _order(name, _purchase(f"{name}.1", "CALL", billing_type))
+    order = order_of(name, purchase_of(f"{name}.1", "CALL", billing_type))
     before = neighbours.snapshot("billing")
     for deed in ("initiate", "purchase", "fulfill"):
         with pytest.raises(Unacceptable):
@@ -243,22 +201,22 @@ def test_what_is_no_billing_product_never_becomes_a_purchase(
 def test_none_of_a_product_cannot_be_purchased(neighbours: Neighbours, name: str):
     with pytest.raises(Unacceptable):
         neighbours.billing.purchase(
-            key=name, order=_order(name, _purchase(name, "INTERNET", quantity=0)), actual=neighbours.clock()
+            key=name, order=order_of(name, purchase_of(name, "INTERNET", quantity=0)), actual=neighbours.clock()
         )
 
 
 @pytest.mark.req("B49")
 def test_only_a_service_has_two_phases(neighbours: Neighbours, name: str):
     with pytest.raises(Unacceptable):
-        neighbours.billing.initiate(key=name, orders=[_alone(name, _purchase(name, "FEE"))])
+        neighbours.billing.initiate(key=name, orders=[alone(name, purchase_of(name, "FEE"))])
     with pytest.raises(Unacceptable):
         neighbours.billing.initiate(key=name, orders=[])
 
 
 @pytest.mark.req("F34")
 def test_an_account_must_be_known_and_open(neighbours: Neighbours, name: str):
-    order = replace(_order(name, _purchase(name, "INTERNET")), account=name)
-    assert _code(neighbours.billing.purchase(key=f"{name}-1", order=order, actual=neighbours.clock())) == (
+    order = replace(order_of(name, purchase_of(name, "INTERNET")), account=name)
+    assert code_of(neighbours.billing.purchase(key=f"{name}-1", order=order, actual=neighbours.clock())) == (
         "ACCOUNT_UNKNOWN"
     )
     neighbours.billing.sync_customer(key=f"{name}-2", account=Account(id=name, name="Bolts"))
@@ -277,17 +235,17 @@ def test_an_account_must_be_known_and_open(neighbours: Neighbours, name: str):
 
 
 def test_charges_of_one_call_are_in_one_currency(neighbours: Neighbours, name: str):
-    dollars = _purchase(f"{name}.1", "SIM", BillingType.ITEM)
-    euros = replace(_purchase(f"{name}.2", "CASE", BillingType.ITEM), price=Money(900, "EUR"))
+    dollars = purchase_of(f"{name}.1", "SIM", BillingType.ITEM)
+    euros = replace(purchase_of(f"{name}.2", "CASE", BillingType.ITEM), price=Money(900, "EUR"))
     with pytest.raises(Unacceptable, match=r"EUR and USD|400"):
-        neighbours.billing.purchase(key=name, order=_order(name, dollars, euros), actual=neighbours.clock())
-    assert _charges(neighbours, name) == []
+        neighbours.billing.purchase(key=name, order=order_of(name, dollars, euros), actual=neighbours.clock())
+    assert charges_of(neighbours, name) == []
 
 
 @pytest.mark.req("B71")
 def test_a_discount_for_three_months_ends_three_months_after_the_actual_date(neighbours: Neighbours, name: str):
-    discount = replace(_purchase(f"{name}.1", "TEN-OFF", BillingType.DISCOUNT), duration_months=3)
-    order = _order(name, discount)
+    discount = replace(purchase_of(f"{name}.1", "TEN-OFF", BillingType.DISCOUNT), duration_months=3)
+    order = order_of(name, discount)
     neighbours.billing.initiate(key=f"{name}-i", orders=[order])
     actual = datetime.fromisoformat("2026-11-30T00:00:00Z")
     neighbours.billing.fulfill(key=f"{name}-f", order=order, actual=actual)
@@ -297,8 +255,8 @@ def test_a_discount_for_three_months_ends_three_months_after_the_actual_date(nei
 
 @pytest.mark.req("B40")
 def test_open_purchases_of_a_product_are_its_references(neighbours: Neighbours, name: str):
-    order = _order(name, _purchase(f"{name}.1", name))
-    first = _billed(neighbours.billing.initiate(key=f"{name}-1", orders=[order]))
+    order = order_of(name, purchase_of(f"{name}.1", name))
+    first = answered(neighbours.billing.initiate(key=f"{name}-1", orders=[order]))
     assert list(neighbours.billing.references(product=name)) == [first.purchases[0].id]
     neighbours.billing.void_initiated(key=f"{name}-2", asset=name)
     assert list(neighbours.billing.references(product=name)) == []
@@ -307,14 +265,14 @@ def test_open_purchases_of_a_product_are_its_references(neighbours: Neighbours, 
 @pytest.mark.req("F06")
 def test_a_service_is_listed_as_initiated_and_from_its_actual_date_on_as_active(neighbours: Neighbours, name: str):
     made, actual = neighbours.clock(), neighbours.clock() + timedelta(days=2)
-    order = _order(
-        name, _purchase(name, "INTERNET", quantity=5), _purchase(f"{name}.1", "TEN-OFF", BillingType.DISCOUNT)
+    order = order_of(
+        name, purchase_of(name, "INTERNET", quantity=5), purchase_of(f"{name}.1", "TEN-OFF", BillingType.DISCOUNT)
     )
 
     def listed(as_of: datetime) -> list[BilledService]:
         return [x for x in neighbours.billing.list_active(as_of=as_of) if x.service.startswith(name)]
 
-    instance = _billed(neighbours.billing.initiate(key=f"{name}-1", orders=[order])).service_instance
+    instance = answered(neighbours.billing.initiate(key=f"{name}-1", orders=[order])).service_instance
     initiated = BilledService(
         service=name,
         account=ACCOUNT,
@@ -334,7 +292,7 @@ def test_a_service_is_listed_as_initiated_and_from_its_actual_date_on_as_active(
 
 @pytest.mark.req("F06")
 def test_a_voided_service_was_initiated_until_then(neighbours: Neighbours, name: str):
-    neighbours.billing.initiate(key=f"{name}-1", orders=[_order(name)])
+    neighbours.billing.initiate(key=f"{name}-1", orders=[order_of(name)])
     neighbours.clock.forward(days=1)
     neighbours.billing.void_initiated(key=f"{name}-2", asset=name)
     voided, second = neighbours.clock(), timedelta(seconds=1)
@@ -348,7 +306,7 @@ def test_a_voided_service_was_initiated_until_then(neighbours: Neighbours, name:
 @pytest.mark.req("F06", "B19")
 def test_a_subscription_that_stands_on_an_account_is_listed_without_an_instance(neighbours: Neighbours, name: str):
     neighbours.billing.purchase(
-        key=name, order=_alone(name, _purchase(name, "CLUB", quantity=2)), actual=neighbours.clock()
+        key=name, order=alone(name, purchase_of(name, "CLUB", quantity=2)), actual=neighbours.clock()
     )
     found = [x for x in neighbours.billing.list_active(as_of=neighbours.clock()) if x.service == name]
     assert found == [
@@ -396,7 +354,7 @@ def test_billing_tells_its_products_and_the_events_of_those_that_are_service_ins
 def test_an_instance_passes_only_into_states_it_may_and_its_product_goes_along(
     neighbours: Neighbours, name: str, deeds: tuple[str, ...]
 ):
-    order = _order(name, _purchase(name, "INTERNET"))
+    order = order_of(name, purchase_of(name, "INTERNET"))
     states: dict[str, InstanceState] = {}
     for place, deed in enumerate(deeds):
         DEEDS[deed](neighbours, order, f"{name}-{place}")

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
 from adapters.switches import Mode, Switch
-from domain.billing import Account, BilledService, PurchaseOrder, ServiceOrder
+from domain.billing import Account, BilledService, Move, PurchaseOrder, ServiceOrder, Update
 from domain.catalog import BillingType
 from domain.inventory import Demand
 from domain.money import Money
@@ -18,6 +18,7 @@ from domain.provisioning import NetworkService, RunningService
 from tests.adapters.conftest import ACCOUNT, Neighbours, at_once
 
 ACTUAL = datetime(2026, 4, 30, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 Ask = Callable[[Neighbours, str, str], object]
 
 
@@ -83,6 +84,30 @@ def _order(name: str) -> ServiceOrder:
 
 def _initiated(n: Neighbours, name: str) -> None:
     n.billing.initiate(key=f"{name}-initiated", orders=[_order(name)])
+
+
+def _bought(n: Neighbours, name: str) -> None:
+    n.billing.purchase(key=f"{name}-bought", order=_order(name), actual=ACTUAL)
+
+
+def _unbilled(n: Neighbours, name: str) -> None:
+    _bought(n, name)
+    n.billing.suspend(key=f"{name}-unbilled", asset=name, actual=ACTUAL)
+
+
+def _update(name: str, service_id: str) -> Update:
+    return Update(asset=name, line="1", changes=("service_id",), service_id=service_id)
+
+
+def _fee(name: str) -> PurchaseOrder:
+    return PurchaseOrder(
+        asset=f"{name}.fee",
+        line="1.fee",
+        product="FEE",
+        billing_type=BillingType.ITEM,
+        quantity=1,
+        price=Money(900, "USD"),
+    )
 
 
 OPERATIONS = (
@@ -201,6 +226,52 @@ OPERATIONS = (
         lambda n, name, key: n.billing.void_initiated(key=key, asset=name),
         lambda n, _, key: n.billing.void_initiated(key=key, asset="another"),
         _initiated,
+    ),
+    Operation(
+        "billing",
+        "suspend",
+        lambda n, name, key: n.billing.suspend(key=key, asset=name, actual=ACTUAL),
+        lambda n, name, key: n.billing.suspend(key=key, asset=name, actual=ACTUAL + HOUR),
+        _bought,
+    ),
+    Operation(
+        "billing",
+        "resume",
+        lambda n, name, key: n.billing.resume(key=key, asset=name, actual=ACTUAL),
+        lambda n, name, key: n.billing.resume(key=key, asset=name, actual=ACTUAL + HOUR),
+        _unbilled,
+    ),
+    Operation(
+        "billing",
+        "terminate",
+        lambda n, name, key: n.billing.terminate(key=key, asset=name, actual=ACTUAL),
+        lambda n, name, key: n.billing.terminate(key=key, asset=f"{name}.1", actual=ACTUAL),
+        _bought,
+    ),
+    Operation(
+        "billing",
+        "update",
+        lambda n, name, key: n.billing.update(key=key, updates=[_update(name, "+1")], actual=ACTUAL),
+        lambda n, name, key: n.billing.update(key=key, updates=[_update(name, "+2")], actual=ACTUAL),
+        _bought,
+    ),
+    Operation(
+        "billing",
+        "charge",
+        lambda n, name, key: n.billing.charge(key=key, service=name, charge=_fee(name), actual=ACTUAL),
+        lambda n, name, key: n.billing.charge(key=key, service=name, charge=_fee(f"{name}-2"), actual=ACTUAL),
+        _bought,
+    ),
+    Operation(
+        "billing",
+        "repoint",
+        lambda n, name, key: n.billing.repoint(
+            key=key, moves=[Move(old=name, new=f"{name}-new", line="1")], actual=ACTUAL
+        ),
+        lambda n, name, key: n.billing.repoint(
+            key=key, moves=[Move(old=name, new=f"{name}-other", line="1")], actual=ACTUAL
+        ),
+        _bought,
     ),
 )
 

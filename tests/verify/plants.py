@@ -50,6 +50,12 @@ _CALL = """
     SELECT {key}, operation, request, outcome, answer, at FROM {schema}.calls
      WHERE outcome = 'applied' AND operation <> 'reserve' LIMIT 1
 """
+_SUSPENDED = "UPDATE billing.{table} SET status = 'suspended', state_since = now() WHERE asset = {asset}"
+_REPOINTED = """
+    INSERT INTO billing.calls (key, operation, request, outcome, answer, at)
+    SELECT 'a:b:repoint:0:moved', 'repoint', 'r', 'applied', jsonb_build_object('objects', jsonb_build_object({moved})),
+           now()
+"""
 _RESERVATION_OF = "FROM orderloom.plan_items AS p WHERE p.order_id = :{order} AND p.id = 'reserve:1'"
 
 ORDERS = (
@@ -243,7 +249,8 @@ PROVISIONING = (
     plant("I12", f"UPDATE provisioning.services SET billable = FALSE WHERE service = {_asset('internet', '1')}"),
     plant(
         "I12",
-        f"UPDATE billing.service_instances SET status = 'suspended' WHERE asset = {_asset('internet', '2')}",
+        _SUSPENDED.format(table="service_instances", asset=_asset("internet", "2")),
+        _SUSPENDED.format(table="purchases", asset=_asset("internet", "2.1")),
         also=("billing-I4",),
     ),
 )
@@ -260,7 +267,35 @@ BILLING = (
         also=("xref",),
     ),
     plant("billing-I2", "UPDATE billing.charges SET at = at - interval '1 day'"),
-    plant("billing-I6", f"UPDATE billing.purchases SET status = 'suspended' WHERE asset = {_asset('internet', '1')}"),
+    plant("I13-group", "UPDATE billing.charges SET balance_group = 'BG-ACME-BA' WHERE line = '1.2'"),
+    plant("billing-I6", _SUSPENDED.format(table="purchases", asset=_asset("internet", "1"))),
+    plant(
+        "billing-I6",
+        _SUSPENDED.format(table="service_instances", asset=_asset("internet", "2")),
+        also=("billing-I4", "I12"),
+    ),
+    plant(
+        "billing-I6",
+        f"""UPDATE billing.service_instances SET status = 'closed', ended_at = now()
+             WHERE asset = {_asset("internet", "2")}""",
+        also=("billing-I4", "I12"),
+    ),
+    plant(
+        "billing-I6-suspended",
+        """INSERT INTO billing.suspensions (id, since, until)
+           SELECT id, active_from - interval '1 hour', now() FROM billing.service_instances WHERE status = 'active'""",
+    ),
+    plant(
+        "billing-I6-suspended",
+        """INSERT INTO billing.suspensions (id, since, until)
+           SELECT id, purchase_start + interval '1 second' * n, purchase_start + interval '1 second' * (n + 2)
+             FROM billing.purchases, generate_series(1, 2) AS n WHERE status = 'active'""",
+    ),
+    plant("billing-I7", _REPOINTED.format(moved="'SI-nowhere', 'a'")),
+    plant(
+        "billing-I7",
+        f"{_REPOINTED.format(moved='id, gen_random_uuid()')} FROM billing.purchases WHERE product = 'RATE' LIMIT 1",
+    ),
     plant("I9-billing", _CALL.format(schema="billing", key="CAST(gen_random_uuid() AS text) || ':1:purchase:0'")),
     plant(
         "I14",
