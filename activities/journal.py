@@ -35,8 +35,11 @@ class Journal(Protocol):
         """
         ...
 
-    def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
-        """Write down, before it happens, that steps are sent past which there is no return."""
+    def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> bool:
+        """Write down, before it happens, that steps are sent past which there is no return.
+
+        ``False`` when nothing may be sent any more: their bundle was given up.
+        """
         ...
 
     def failed(self, order: str, *, step: str, key: str, error: str) -> None:

@@ -9,6 +9,9 @@ from domain.order import State
 from domain.plan import Plan, PlanItem
 from domain.progress import OrderRef, Standing
 
+GIVEN_UP = "GIVEN_UP"
+"""The type of the error when a step is not to be sent any more: its bundle was given up, by our rows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:

@@ -11,7 +11,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from activities.journal import Answers, Former, Journal, Send, Sending
-from activities.messages import Batch, Outcome, Replaced
+from activities.messages import GIVEN_UP, Batch, Outcome, Replaced
 from domain.in_flight import InFlight
 from domain.neighbour import Refused
 from domain.order import State, key
@@ -91,10 +91,13 @@ class StepActivities:
         return Former(key=did, in_flight=self.journal.load(replaced.ref))
 
     def _put_on_record(self, batch: Batch, in_flight: InFlight) -> None:
-        """Write down, before it happens, what cannot be treated afterwards as if it had not."""
+        """Write down, before it happens, what cannot be treated afterwards as if it had not.
+
+        A run that was reset may not know that it is not to happen any more.
+        """
         proving = [x.id for x in batch.steps if in_flight.item(x.id).function in PROVING]
-        if proving:
-            self.journal.sent(in_flight.id, steps=proving, at=self.clock())
+        if proving and not self.journal.sent(in_flight.id, steps=proving, at=self.clock()):
+            raise ApplicationError("the bundle was given up", proving[0], type=GIVEN_UP, non_retryable=True)
 
 
 def outcome(item: PlanItem, answer: Done | Working | Refused, order_state: State | None) -> Outcome:

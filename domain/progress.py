@@ -24,7 +24,8 @@ class Standing:
     """How far an order is by our rows: what a run that was reset to before that does not know.
 
     ``ref`` is what is in force, ``done`` are the steps that are done or skipped, each with its generation, ``asked``
-    the fallouts that are open, by step; ``fallouts`` counts all there were.
+    the fallouts that are open, by step; ``fallouts`` counts all there were. ``given_up`` are the bundles that ended
+    without being carried out, each with the state of its lines.
     """
 
     ref: OrderRef
@@ -33,6 +34,7 @@ class Standing:
     done: Mapping[str, int] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
     fallouts: int = 0
+    given_up: Mapping[str, State] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,8 +122,8 @@ def has_a_run_left(order_id: str, order: WatchedOrder | None) -> Finding:
         subject=subject(Code.RUN_LEFT, order_id),
         type=FalloutType.SYSTEM,
         code=Code.RUN_LEFT,
-        message=f"{what}, and a run of it goes on: was it reset? What it does again has no second effect. If it does "
-        f"not end by itself, terminate it; the order stays as it is.",
+        message=f"{what}, and a run of it goes on: was it reset? What it does again has no second effect, and "
+        f"what was given up is not begun again. If it does not end by itself, terminate it; the order stays as it is.",
         order=order.id if order else None,
     )
 

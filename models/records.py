@@ -106,10 +106,22 @@ _PLANNED = changes("""
     changed AS (SELECT 0 AS position, 'inProgress' AS type, CAST(:body AS jsonb) AS body FROM begun)
 """)
 
-_SENT = Prepared("""
-    UPDATE orderloom.plan_items SET state = 'inProgress', started_at = :at
-     WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
-""")
+_GIVEN_UP = quoted((State.CANCELLED, State.FAILED))
+"""How the first line of a bundle ends that is not carried out."""
+
+_SENT = Prepared(f"""
+    WITH given_up AS (
+        SELECT FROM orderloom.plan_items AS p
+          JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.root
+         WHERE p.order_id = CAST(:order AS uuid) AND p.id = ANY(:steps) AND l.state IN ({_GIVEN_UP})
+    ),
+    sent AS (
+        UPDATE orderloom.plan_items SET state = 'inProgress', started_at = :at
+         WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
+           AND NOT EXISTS (SELECT FROM given_up)
+    )
+    SELECT NOT EXISTS (SELECT FROM given_up)
+""")  # noqa: S608 - built from constants of this module
 
 
 def _generation(key: str) -> str:
@@ -124,7 +136,9 @@ _STANDING = text(f"""
              WHERE p.order_id = o.id AND p.state IN ({quoted(SETTLED)})) AS done,
            (SELECT jsonb_object_agg(f.step, f.id) FROM orderloom.fallouts AS f
              WHERE f.order_id = o.id AND {OF_A_STEP} AND f.{IS_OPEN}) AS asked,
-           (SELECT count(*) FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND {OF_A_STEP}) AS fallouts
+           (SELECT count(*) FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND {OF_A_STEP}) AS fallouts,
+           (SELECT jsonb_object_agg(l.id, l.state) FROM orderloom.order_lines AS l
+             WHERE l.order_id = o.id AND l.id = l.root AND l.state IN ({_GIVEN_UP})) AS given_up
       FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid)
 """)  # noqa: S608 - built from constants of this module
 
@@ -639,6 +653,7 @@ class PostgresRecords:
             done=row.done or {},
             asked=row.asked or {},
             fallouts=row.fallouts,
+            given_up={root: State(state) for root, state in (row.given_up or {}).items()},
         )
 
     def synchronizations(self, order: str) -> frozenset[str]:
@@ -650,10 +665,10 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             return frozenset(connection.execute(stored, {"order": order}).scalars())
 
-    def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> None:
-        """Write down, before it happens, that steps are sent past which there is no return."""
+    def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> bool:
+        """Write down, before it happens, that steps are sent past which there is no return; ``False``: none may be."""
         with autocommit(self.engine) as connection:
-            _SENT.on(connection, order=order, steps=list(steps), at=at)
+            return bool(_SENT.on(connection, order=order, steps=list(steps), at=at).scalar_one())
 
     def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, text
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import TypedSearchAttributes
@@ -214,9 +215,13 @@ class Shop:
 
     async def is_sound(self) -> None:
         """At rest, every invariant holds of our rows, the neighbours' ledgers and the runs."""
-        found = await verify(self.engine, self.client, task_queue=self.task_queue, grace_s=0)
-        broken = {x.id: x.offenders for x in found if not x.holds}
+        broken = await self.broken()
         assert not broken, broken
+
+    async def broken(self) -> dict[str, Sequence[str]]:
+        """The invariants that do not hold, each with what breaks it: what `orderloom verify` says."""
+        found = await verify(self.engine, self.client, task_queue=self.task_queue, grace_s=0)
+        return {x.id: x.offenders for x in found if not x.holds}
 
     async def cancel(self, order: str, *, force: bool = False) -> str:
         """Have the order cancelled as an operator; the order's state then."""
@@ -236,16 +241,26 @@ class Shop:
         with self.engine.begin() as connection:
             connection.execute(text("DELETE FROM orderloom.fallouts WHERE code = 'STRANGER'"))
 
-    async def rewind(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Reset a run to its first task, as an operator should not; what was told it is told again."""
+    async def rewind(
+        self, handle: WorkflowHandle[Any, Any], *, to: int = _FIRST_TASK_COMPLETED, is_told_again: bool = True
+    ) -> WorkflowHandle[Any, OrderEnd]:
+        """Reset a run to its first task, or another one, as an operator should not; what was told it is told again."""
+        none, all_ = ResetReapplyType.RESET_REAPPLY_TYPE_NONE, ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE
         reset = ResetWorkflowExecutionRequest(
             namespace=self.client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=handle.id),
             reason="by mistake",
-            workflow_task_finish_event_id=_FIRST_TASK_COMPLETED,
+            workflow_task_finish_event_id=to,
             request_id=str(uuid4()),
+            reset_reapply_type=all_ if is_told_again else none,
         )
-        await self.client.workflow_service.reset_workflow_execution(reset)
+        answer = await self.client.workflow_service.reset_workflow_execution(reset)
+        return self.client.get_workflow_handle(handle.id, run_id=answer.run_id, result_type=OrderEnd)
+
+    async def last_task(self, handle: WorkflowHandle[Any, Any]) -> int:
+        """The newest event of a run that it can be reset to."""
+        completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        return max([x.event_id async for x in handle.fetch_history_events() if x.event_type == completed])
 
     async def details(self, handle: WorkflowHandle[Any, Any]) -> str:
         """What the Temporal UI shows as the run's current details."""

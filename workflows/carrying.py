@@ -7,7 +7,7 @@ from functools import partial
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.messages import Ended, Outcome, RootEnd, Taken
+from activities.messages import GIVEN_UP, Ended, Outcome, RootEnd, Taken
 from domain.fallout import TYPE
 from domain.plan import Function, PlanItem, StepState
 from workflows.deciding import Deciding
@@ -27,13 +27,26 @@ class Carrying(Deciding):
         try:
             outcomes = await self._ask(sent)
         except FailureError as error:
-            self._fail([self._progress.steps[x.id] for x in sent], error)
+            steps = [self._progress.steps[x.id] for x in sent]
+            if not await self._were_given_up(steps, error):
+                self._fail(steps, error)
             return
         self._progress.trouble = None
         for item in sent:
             self._progress.steps[item.id].state = StepState.PENDING
         for outcome in outcomes:
             self._note(self._progress.steps[outcome.step], outcome)
+
+    async def _were_given_up(self, steps: Sequence[StepProgress], error: FailureError) -> bool:
+        """Whether steps were not sent because our rows know of an end that this run, being reset, has forgotten."""
+        if failure(error).code != GIVEN_UP:
+            return False
+        await self._catch_up()
+        if not all(self._progress.is_given_up(x.item) for x in steps):
+            return False
+        for step in steps:
+            step.state = StepState.PENDING
+        return True
 
     async def _ask(self, batch: list[PlanItem]) -> Outcomes:
         """One attempt, on record before it is sent where it has to be, else quick; then as often as it takes."""

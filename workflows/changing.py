@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import Amendment, Decomposition, Ended, Revising
 from domain.fallout import Decision
 from domain.order import FINAL, State
-from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised, Standing
+from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised
 from workflows.carrying import Carrying
 from workflows.messages import OrderRun, RevisionWish
 
@@ -40,23 +40,6 @@ class Changing(Carrying):
                 if is_due():
                     yield
                     return
-
-    async def _catch_up(self) -> None:
-        """Learn what our rows know better, should this run have been reset to before that: answers are true (P6)."""
-        if workflow.patched("rows-are-asked"):
-            await self._recall(await self._record("standing", self._progress.ref, Standing))
-
-    async def _recall(self, standing: Standing, known: Decomposition | None = None) -> None:
-        """Take over how far the order is by our rows, with its plan, of which the beginning may be ``known``."""
-        progress = self._progress
-        is_behind, progress.ref = progress.ref != standing.ref, standing.ref
-        if standing.is_planned and (is_behind or not progress.has_begun):
-            plan = await self._whole_plan(known or Decomposition(items=(), more=True))
-            if progress.has_begun:
-                progress.replan(plan)
-            else:
-                progress.plan_is(plan)
-        progress.recall(standing)
 
     @workflow.update(description="Cancel the order, with actor and reason; refused past the point of no return.")
     async def cancel(self, cancellation: Cancellation) -> str:

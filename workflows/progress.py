@@ -195,6 +195,8 @@ class OrderProgress:
             step = self.steps.get(id_)
             if step is not None and not step.has_begun and step.state is StepState.PENDING:
                 step.generation, step.resent = generation, True
+        for root in standing.given_up.keys() & self.bundles.keys():
+            self.given_up.setdefault(root, GivenUp(standing.given_up[root]))
         if standing.state in (State.PENDING_CANCELLATION, State.CANCELLED) and not self.cancelled:
             self.cancelled = True
             self.give_up_all()

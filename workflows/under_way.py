@@ -13,7 +13,7 @@ from activities.messages import Decomposition, PlanRest, Transition
 from domain.fallout import FalloutType, Finding, step_subject
 from domain.order import State
 from domain.plan import PlanItem
-from domain.progress import OrderRef
+from domain.progress import OrderRef, Standing
 from workflows.details import Shown, details, first_shown, updates
 from workflows.messages import OrderRun
 from workflows.progress import OrderProgress
@@ -121,6 +121,24 @@ class UnderWay:
         reported.cancel()  # what kept our records from being written may still keep it from being reported
         with suppress(FailureError):
             await durably("end_trouble", finding.subject, result=type(None), patience=patience, summary=summary)
+
+    async def _catch_up(self) -> None:
+        """Learn what our rows know better, should this run have been reset to before that: answers are true (P6)."""
+        if workflow.patched("rows-are-asked"):
+            await self._recall(await self._record("standing", self._progress.ref, Standing))
+
+    async def _recall(self, standing: Standing, known: Decomposition | None = None) -> None:
+        """Take over how far the order is by our rows, with its plan, of which the beginning may be ``known``."""
+        progress = self._progress
+        is_behind, progress.ref = progress.ref != standing.ref, standing.ref
+        if standing.is_planned and (is_behind or not progress.has_begun):
+            plan = await self._whole_plan(known or Decomposition(items=(), more=True))
+            if progress.has_begun:
+                progress.replan(plan)
+            else:
+                progress.plan_is(plan)
+        progress.recall(standing)
+        self._stir_up()
 
     async def _whole_plan(self, known: Decomposition) -> Decomposition:
         """The plan as it is stored: a long one comes in pages."""

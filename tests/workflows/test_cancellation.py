@@ -298,6 +298,27 @@ async def test_a_terminated_run_goes_on_from_where_it_was(shop: Shop) -> None:
     await shop.is_sound()
 
 
+@pytest.mark.req("W1")
+async def test_a_run_that_was_terminated_while_its_order_was_taken_back_is_found_and_takes_back_the_rest(
+    shop: Shop,
+) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    handle = await shop.start(order(WIRELESS))
+    order_id = handle.id.removeprefix("order-")
+    await shop.fallout(order_id)
+    shop.billing.switches.set("void_initiated", Switch(mode=Mode.FAIL_BEFORE))
+    await shop.cancel(order_id)
+    await shop.until(lambda: shop.rows("SELECT FROM billing.attempts WHERE operation = 'void_initiated'") != [])
+
+    await handle.terminate("it takes so long")
+
+    assert "I5" in await shop.broken()
+    await start.carry_on(shop.client, order_id)
+    shop.billing.switches.clear()
+    await shop.until(lambda: shop.state(order_id) == "cancelled")
+    nothing_is_left(shop, order_id)
+
+
 async def test_what_was_skipped_by_hand_cannot_be_cancelled(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
     shop.billing.switches.set("fulfill", Switch(mode=Mode.REFUSE, remaining=1, code="LATER"))

@@ -15,6 +15,7 @@ from adapters.switches import Mode, Switch
 from domain.approval import Approval
 from domain.money import Money
 from domain.order import Order
+from domain.progress import Resolution
 from tests.boundaries import Boundaries, Boundary
 from tests.builders import bundle, changed, line, order, without
 from tests.conftest import Database
@@ -351,6 +352,41 @@ async def test_a_run_that_was_reset_does_not_promise_what_its_rows_do_not_allow(
         await shop.decide(await open_fallout(shop, order_id, "fulfill_billing:1"), "retry")
         assert await end(handle) == "completed"
         await shop.is_sound()
+
+
+@pytest.mark.req("W1")
+@pytest.mark.parametrize("ending", ["cancelled", "failed"])
+async def test_a_run_that_was_reset_to_before_all_was_taken_back_begins_nothing_anew(sound: Shop, ending: str) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    order_id, handle = await started(sound, order(WIRELESS))
+    fallout = await open_fallout(sound, order_id, "provision:1")
+    asked = await sound.last_task(handle)
+    await (sound.cancel(order_id) if ending == "cancelled" else sound.decide(fallout, "abort"))
+    assert await end(handle) == ending
+    sound.provisioning.switches.clear()
+
+    run = await sound.rewind(handle, to=asked, is_told_again=False)
+    retry = Resolution(fallout=fallout["id"], decision="retry", actor="bob", reason="does not know that it is over")
+    await sound.resolve(order_id, retry)
+
+    assert await end(run) == ending
+    assert sound.rows("SELECT FROM provisioning.calls WHERE operation = 'activate' AND outcome = 'applied'") == []
+
+
+async def test_a_run_that_was_reset_and_waits_for_ever_learns_that_its_order_is_over_when_it_is_cancelled(
+    sound: Shop,
+) -> None:
+    sound.provisioning.switches.set("activate", NO_PORT)
+    order_id, handle = await started(sound, order(WIRELESS))
+    await open_fallout(sound, order_id, "provision:1")
+    asked = await sound.last_task(handle)
+    await sound.cancel(order_id)
+    await end(handle)
+
+    run = await sound.rewind(handle, to=asked, is_told_again=False)
+
+    assert await sound.cancel(order_id) == "cancelled"
+    assert await end(run) == "cancelled"
 
 
 async def test_a_run_that_was_reset_carries_on_what_was_revised(sound: Shop) -> None:
