@@ -12,7 +12,7 @@ from typing import Protocol
 
 from domain.billing import Account, Billed, BilledService, Move, PurchaseOrder, Repointed, ServiceOrder, Update
 from domain.catalog_sync import BillingProduct
-from domain.inventory import Delivery, Demand, Reservation
+from domain.inventory import Delivery, Demand, Reservation, Retired, Retirement
 from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, Working
 
@@ -49,7 +49,14 @@ class Inventory(Protocol):
         """
         ...
 
-    def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
+    def retire(self, *, key: str, retirements: Sequence[Retirement]) -> Retired | Refused:
+        """Take numbers and addresses back from their holders, not to be given out for a while: all or none (F13, F28).
+
+        Refused with ``NOT_HELD``, which names the lines. Goods are not taken back.
+        """
+        ...
+
+    def query(self, *, key: str) -> Reservation | Delivery | Retired | Refused | None:
         """The answer remembered for a key."""
         ...
 

@@ -1,15 +1,19 @@
 """The words spoken with the inventory system: demands, reservations, deliveries."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.asset import Numbers
 from domain.decomposed import Decomposed
 from domain.order import OrderLine
 from domain.plan import PlanItem
 
 DEFAULT_LOCATION = "MAIN"
 """Where stock is taken from when a line names no location."""
+
+QUARANTINE = timedelta(days=90)
+"""How long what was given back out of a pool is nobody's: calls for its last holder reach no other customer (F13)."""
 
 
 class ReservationState(StrEnum):
@@ -63,6 +67,23 @@ class Delivery:
     key: str
     line: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """What a line gives back out of a pool: what its asset has."""
+
+    line: str
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """What nobody has any more, and until when nobody gets it."""
+
+    key: str
+    numbers: tuple[Numbers, ...]
+    until: datetime
 
 
 def demands(decomposed: Decomposed, item: PlanItem) -> tuple[Demand, ...]:

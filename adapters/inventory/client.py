@@ -11,13 +11,15 @@ from adapters.inventory.operations import (
     QUERY,
     RELEASE,
     RESERVE,
+    RETIRE,
     Amend,
     Deliver,
     Reserve,
+    Retire,
     Settle,
 )
 from adapters.remote import Remote, aware
-from domain.inventory import Delivery, Demand, Reservation, ReservationState
+from domain.inventory import Delivery, Demand, Reservation, ReservationState, Retired, Retirement
 from domain.neighbour import Refused
 
 
@@ -62,7 +64,12 @@ class InventoryClient:
             RELEASE, key=key, asked=asked, fits=lambda x: _is_about(x, reservation, ReservationState.RELEASED)
         )
 
-    def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
+    def retire(self, *, key: str, retirements: Sequence[Retirement]) -> Retired | Refused:
+        """Take numbers and addresses back (F13)."""
+        asked = Retire(retirements=tuple(retirements))
+        return self._remote.call(RETIRE, key=key, asked=asked, fits=lambda x: _is_of(x, key, retirements))
+
+    def query(self, *, key: str) -> Reservation | Delivery | Retired | Refused | None:
         """The answer remembered for a key."""
         return self._remote.ask(QUERY, {"key": key})
 
@@ -73,6 +80,12 @@ class InventoryClient:
 
 def _is_about(answer: Reservation | Refused | None, reservation: str, state: ReservationState) -> bool:
     return not isinstance(answer, Reservation) or (answer.key == reservation and answer.state is state)
+
+
+def _is_of(answer: Retired | Refused, key: str, retirements: Sequence[Retirement]) -> bool:
+    return isinstance(answer, Refused) or (
+        (answer.key, answer.numbers) == (key, tuple(x.numbers for x in retirements)) and aware(answer.until)
+    )
 
 
 def _proves(answer: Delivery | Refused, key: str, line: str) -> bool:

@@ -15,16 +15,18 @@ from adapters.inventory.operations import (
     QUERY,
     RELEASE,
     RESERVE,
+    RETIRE,
     SWITCHABLE,
     Amend,
     Deliver,
     Reserve,
+    Retire,
     Settle,
 )
 from adapters.inventory.supplies import Supplies
 from adapters.ledger import Ledger
 from adapters.switches import Switches
-from domain.inventory import Delivery, Demand, Held, Reservation, ReservationState
+from domain.inventory import QUARANTINE, Delivery, Demand, Held, Reservation, ReservationState, Retired, Retirement
 from domain.neighbour import Refused, Unacceptable, Unavailable
 from sql.prepared import Prepared
 
@@ -33,6 +35,7 @@ NUMBER_TAKEN = "NUMBER_TAKEN"
 UNKNOWN_ITEM = "UNKNOWN_ITEM"
 COMMITTED = "COMMITTED"
 NOT_RESERVED = "NOT_RESERVED"
+NOT_HELD = "NOT_HELD"
 
 
 class EmbeddedInventory:
@@ -108,7 +111,19 @@ class EmbeddedInventory:
             undoes=reservation,
         )
 
-    def query(self, *, key: str) -> Reservation | Delivery | Refused | None:
+    def retire(self, *, key: str, retirements: Sequence[Retirement]) -> Retired | Refused:
+        """Take numbers and addresses back from those who have them, into quarantine: all or none (F13, F28).
+
+        ``NOT_HELD`` when one is not assigned to the reservation and line it is said to have been taken for.
+        """
+        return self.ledger.call(
+            RETIRE,
+            key=key,
+            asked=Retire(retirements=tuple(retirements)),
+            effect=lambda connection, at: _retire(connection, key, retirements, at),
+        )
+
+    def query(self, *, key: str) -> Reservation | Delivery | Retired | Refused | None:
         """The answer remembered for a key."""
         return self.ledger.query(QUERY, key=key)
 
@@ -164,7 +179,7 @@ def _reserve(
     values: dict[int, tuple[str, ...]] = {}
     for place, demand in sorted(enumerate(demands), key=_wanted_first):
         if demand.pool is not None:
-            taken = _take_numbers(connection, key, demand)
+            taken = _take_numbers(connection, key, demand, at)
             if isinstance(taken, Refused):
                 return taken
             values[place] = taken
@@ -196,8 +211,9 @@ def _wanting(items: Sequence[Row[Any]], rows: dict[str, Any]) -> tuple[str, ...]
     return tuple(line for line, sku, location in wanted if (sku, location) in places)
 
 
-def _take_numbers(connection: Connection, key: str, demand: Demand) -> tuple[str, ...] | Refused:
-    holder = {"key": key, "line": demand.line, "pool": demand.pool}
+def _take_numbers(connection: Connection, key: str, demand: Demand, at: datetime) -> tuple[str, ...] | Refused:
+    """Numbers that nobody has; those whose quarantine is over only when they are wanted, or no others are left."""
+    holder = {"key": key, "line": demand.line, "pool": demand.pool, "at": at}
     taken: list[str] = []
     if demand.wanted is not None:
         taken += statements.TAKE_WANTED.on(connection, wanted=demand.wanted, **holder).scalars()
@@ -235,6 +251,20 @@ def _deliver(connection: Connection, key: str, reservation: str, line: str, at: 
     if before is None:
         return Refused(code=NOT_RESERVED, message=f"nothing is held for line {line}")
     return Delivery(key=key, line=line, at=before)
+
+
+def _retire(connection: Connection, key: str, retirements: Sequence[Retirement], at: datetime) -> Retired | Refused:
+    until, missing = at + QUARANTINE, []
+    for x in sorted(retirements, key=lambda x: (x.numbers.pool, x.numbers.values)):
+        values = [*x.numbers.values]
+        held = {"pool": x.numbers.pool, "reservation": x.numbers.reservation, "line": x.numbers.line}
+        taken = statements.RETIRE.on(connection, **held, values=values, until=until).scalars().all()
+        missing += [(x.line, f"{value} of pool {x.numbers.pool}") for value in values if value not in taken]
+    if missing:
+        named = ", ".join(what for _, what in missing)
+        lines = tuple(dict.fromkeys(line for line, _ in missing))
+        return Refused(code=NOT_HELD, message=f"not held by whom it was taken for: {named}", lines=lines)
+    return Retired(key=key, numbers=tuple(x.numbers for x in retirements), until=until)
 
 
 def _commit(connection: Connection, reservation: str, at: datetime) -> Reservation | Refused:

@@ -77,6 +77,26 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        id="I11-retired",
+        statement="What was given back is in quarantine until its day, and not with whom it was before",
+        query="""
+            SELECT CASE WHEN n.reservation = back.reservation AND n.line = back.line
+                        THEN format('%s of %s was given back, and %s still has it', value, pool, n.reservation)
+                        WHEN back.until > now() AND n.state IS DISTINCT FROM 'quarantined'
+                        THEN format('%s of %s is in quarantine until %s, and is %s', value, pool, back.until,
+                                    COALESCE(n.state, 'gone')) END AS broken
+              FROM inventory.numbers AS n
+              FULL JOIN (SELECT DISTINCT ON (pool, value) given.pool, value, given.reservation, given.line,
+                                CAST(c.answer ->> 'until' AS timestamptz) AS until
+                           FROM inventory.calls AS c
+                          CROSS JOIN jsonb_to_recordset(c.answer -> 'numbers') AS given (
+                                pool text, "values" text[], reservation text, line text)
+                          CROSS JOIN unnest(given."values") AS value
+                          WHERE c.operation = 'retire' AND c.outcome = 'applied'
+                          ORDER BY pool, value, c.at DESC) AS back USING (pool, value)
+        """,
+    ),
+    Invariant(
         id="I9-reservations",
         statement="There is a reservation for each answer that says so, and no other",
         query="""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from adapters.wire import Operation
-from domain.inventory import Delivery, Demand, Reservation
+from domain.inventory import Delivery, Demand, Reservation, Retired, Retirement
 from domain.neighbour import Refused
 
 
@@ -39,6 +39,13 @@ class Settle:
     reservation: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Take back what lines give back, all of it or nothing."""
+
+    retirements: tuple[Retirement, ...]
+
+
 RESERVE: Operation[Reserve, Reservation | Refused] = Operation("reserve", asked=Reserve, answer=Reservation | Refused)
 AMEND_RESERVATION: Operation[Amend, Reservation | Refused] = Operation(
     "amend_reservation", asked=Amend, answer=Reservation | Refused
@@ -48,8 +55,11 @@ COMMIT: Operation[Settle, Reservation | Refused] = Operation("commit", asked=Set
 RELEASE: Operation[Settle, Reservation | Refused | None] = Operation(
     "release", asked=Settle, answer=Reservation | Refused | None
 )
-QUERY: Operation[None, Reservation | Delivery | Refused | None] = Operation(
-    "query", asked=None, answer=Reservation | Delivery | Refused | None
+RETIRE: Operation[Retire, Retired | Refused] = Operation("retire", asked=Retire, answer=Retired | Refused)
+QUERY: Operation[None, Reservation | Delivery | Retired | Refused | None] = Operation(
+    "query", asked=None, answer=Reservation | Delivery | Retired | Refused | None
 )
 
-SWITCHABLE = frozenset(operation.name for operation in (RESERVE, AMEND_RESERVATION, DELIVER, COMMIT, RELEASE, QUERY))
+SWITCHABLE = frozenset(
+    operation.name for operation in (RESERVE, AMEND_RESERVATION, DELIVER, COMMIT, RELEASE, RETIRE, QUERY)
+)

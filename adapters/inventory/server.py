@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Body, FastAPI, HTTPException
 
 from adapters.inventory.embedded import EmbeddedInventory
-from adapters.inventory.operations import AMEND_RESERVATION, COMMIT, DELIVER, QUERY, RELEASE, RESERVE
+from adapters.inventory.operations import AMEND_RESERVATION, COMMIT, DELIVER, QUERY, RELEASE, RESERVE, RETIRE
 from adapters.inventory.supplies import Number, Stock
 from adapters.serving import Change, add_controls, question, serve
-from domain.inventory import DEFAULT_LOCATION, Delivery, Reservation
+from domain.inventory import DEFAULT_LOCATION, Delivery, Reservation, Retired
 from domain.neighbour import Refused
 
 
@@ -28,11 +28,12 @@ def create_app(inventory: EmbeddedInventory) -> FastAPI:
             Change(DELIVER, lambda key, x: inventory.deliver(key=key, reservation=x.reservation, line=x.line)),
             Change(COMMIT, lambda key, x: inventory.commit(key=key, reservation=x.reservation)),
             Change(RELEASE, lambda key, x: inventory.release(key=key, reservation=x.reservation)),
+            Change(RETIRE, lambda key, x: inventory.retire(key=key, retirements=x.retirements)),
         ),
     )
 
     @question(app, QUERY)
-    def query(key: str) -> Reservation | Delivery | Refused | None:
+    def query(key: str) -> Reservation | Delivery | Retired | Refused | None:
         return inventory.query(key=key)
 
     _add_supplies(app, inventory)

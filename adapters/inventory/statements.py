@@ -52,16 +52,19 @@ WHERE s.sku IS NULL OR s.on_hand - s.reserved < t.quantity
 ORDER BY t.sku, t.location
 """)
 
+_NOBODYS = "(state = 'available' OR state = 'quarantined' AND quarantined_until <= :at)"
+
 TAKE_WANTED = Prepared(
-    """
-UPDATE inventory.numbers SET state = 'reserved', reservation = :key, line = :line
-WHERE pool = :pool AND value = :wanted AND state = 'available'
+    f"""
+UPDATE inventory.numbers SET state = 'reserved', reservation = :key, line = :line, quarantined_until = NULL
+WHERE pool = :pool AND value = :wanted AND {_NOBODYS}
 RETURNING value
-""",
+""",  # noqa: S608 - built from a constant
     key="text",
     line="text",
     pool="text",
     wanted="text",
+    at="timestamptz",
 )
 
 _TAKE_FREE = """
@@ -69,7 +72,7 @@ WITH free AS (
     SELECT pool, value FROM inventory.numbers WHERE pool = :pool AND state = 'available'
     ORDER BY pool, value LIMIT :count FOR UPDATE
 )
-UPDATE inventory.numbers n SET state = 'reserved', reservation = :key, line = :line
+UPDATE inventory.numbers n SET state = 'reserved', reservation = :key, line = :line, quarantined_until = NULL
 FROM free WHERE n.pool = free.pool AND n.value = free.value
 RETURNING n.value
 """
@@ -83,8 +86,28 @@ TAKE_FREE = Prepared(
 )
 """Passes over what others are taking at this moment."""
 
-TAKE_LAST = Prepared(_TAKE_FREE, key="text", line="text", pool="text", count="integer")
-"""Waits for them, so that what is said to be gone is gone."""
+TAKE_LAST = Prepared(
+    _TAKE_FREE.replace("state = 'available'", _NOBODYS),
+    key="text",
+    line="text",
+    pool="text",
+    count="integer",
+    at="timestamptz",
+)
+"""Waits for them, so that what is said to be gone is gone; takes also what has been in quarantine long enough."""
+
+RETIRE = Prepared(
+    """
+UPDATE inventory.numbers SET state = 'quarantined', reservation = NULL, line = NULL, quarantined_until = :until
+WHERE pool = :pool AND value = ANY(:values) AND state = 'assigned' AND reservation = :reservation AND line = :line
+RETURNING value
+""",
+    pool="text",
+    values="text[]",
+    reservation="text",
+    line="text",
+    until="timestamptz",
+)
 
 POOL = text("""
 SELECT EXISTS (SELECT FROM inventory.numbers WHERE pool = :pool) AS known,

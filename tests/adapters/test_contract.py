@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from adapters.switches import Mode, Switch
+from domain.asset import Numbers
 from domain.billing import Account, BilledService, Move, PurchaseOrder, ServiceOrder, Update
 from domain.catalog import BillingType
-from domain.inventory import Demand
+from domain.inventory import Demand, Retirement
 from domain.money import Money
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable, every
 from domain.provisioning import NetworkService, RunningService
@@ -45,6 +46,15 @@ def _stocked(n: Neighbours, name: str) -> None:
 def _held(n: Neighbours, name: str) -> None:
     _stocked(n, name)
     n.inventory.reserve(key=f"{name}-held", order=name, demands=_demands(name))
+
+
+def _assigned(n: Neighbours, name: str) -> None:
+    _held(n, name)
+    n.inventory.commit(key=f"{name}-assigned", reservation=f"{name}-held")
+
+
+def _given_back(name: str) -> Retirement:
+    return Retirement(line="7", numbers=Numbers(pool=name, values=("100",), reservation=f"{name}-held", line="2"))
 
 
 def _service(name: str) -> NetworkService:
@@ -149,6 +159,13 @@ OPERATIONS = (
         lambda n, name, key: n.inventory.release(key=key, reservation=f"{name}-held"),
         lambda n, _, key: n.inventory.release(key=key, reservation="another"),
         _held,
+    ),
+    Operation(
+        "inventory",
+        "retire",
+        lambda n, name, key: n.inventory.retire(key=key, retirements=[_given_back(name)]),
+        lambda n, name, key: n.inventory.retire(key=key, retirements=[replace(_given_back(name), line="8")]),
+        _assigned,
     ),
     Operation(
         "provisioning",

@@ -1,15 +1,27 @@
 """Stock that is never oversold, numbers that have one holder at a time."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.inventory.supplies import NumberState, Stock
-from domain.inventory import Delivery, Demand, Held, Reservation, ReservationState
+from domain.asset import Numbers
+from domain.inventory import (
+    QUARANTINE,
+    Delivery,
+    Demand,
+    Held,
+    Reservation,
+    ReservationState,
+    Retired,
+    Retirement,
+)
 from domain.neighbour import Refused, Unacceptable
 from tests.adapters.conftest import Neighbours, at_once
 
@@ -159,6 +171,89 @@ def test_a_number_goes_from_available_to_reserved_to_assigned_to_quarantined_to_
     assert supplies.end_quarantines() == 1
     look()
     assert states == ["available", "reserved", "assigned", "quarantined", "available"]
+
+
+def _taken(neighbours: Neighbours, name: str, *values: str) -> Retirement:
+    """What an asset has of a pool for good, to be given back by another order's line."""
+    neighbours.own_inventory.supplies.create(pool=name, values=values)
+    demand = Demand(line="2", pool=name, quantity=len(values))
+    neighbours.inventory.reserve(key=name, order=name, demands=[demand])
+    neighbours.inventory.commit(key=f"{name}-c", reservation=name)
+    return Retirement(line="7", numbers=Numbers(pool=name, values=values, reservation=name, line="2"))
+
+
+@pytest.mark.req("F13", "F28")
+def test_what_is_given_back_is_nobodys_for_a_while_and_goods_stay_with_the_customer(neighbours: Neighbours, name: str):
+    taken, supplies = _taken(neighbours, name, "100", "101"), neighbours.own_inventory.supplies
+    shelves = supplies.stock()
+
+    answer = neighbours.inventory.retire(key=f"{name}-r", retirements=[taken])
+
+    until = neighbours.clock() + QUARANTINE
+    assert answer == Retired(key=f"{name}-r", numbers=(taken.numbers,), until=until)
+    assert _states(neighbours, name) == {NumberState.QUARANTINED: 2}
+    assert {(x.reservation, x.line) for x in supplies.numbers(pool=name)} == {(None, None)}
+    assert supplies.stock() == shelves
+
+
+@pytest.mark.req("F13")
+@pytest.mark.parametrize("wanted", ["100", None])
+def test_what_was_given_back_is_given_out_again_only_when_its_quarantine_is_over(
+    neighbours: Neighbours, name: str, wanted: str | None
+):
+    neighbours.inventory.retire(key=f"{name}-r", retirements=[_taken(neighbours, name, "100")])
+    demand = Demand(line="1", pool=name, wanted=wanted)
+
+    def ask(key: str, demand: Demand = demand) -> Reservation | Refused:
+        return neighbours.inventory.reserve(key=f"{name}-{key}", order=name, demands=[demand])
+
+    neighbours.clock.forward(seconds=QUARANTINE.total_seconds() - 1)
+    assert _code(ask("early")) == ("NO_STOCK" if wanted is None else "NUMBER_TAKEN")
+    neighbours.clock.forward(seconds=1)
+    neighbours.own_inventory.supplies.create(pool=name, values=["900"])
+    fresh = ask("fresh", Demand(line="1", pool=name))
+    assert isinstance(fresh, Reservation)
+    assert fresh.held[0].values == ("900",), "what was never used goes first"
+    again = ask("again")
+    assert isinstance(again, Reservation)
+    assert again.held[0].values == ("100",)
+    assert _states(neighbours, name) == {NumberState.RESERVED: 2}
+
+
+@pytest.mark.req("F13")
+def test_what_somebody_else_has_is_not_given_back_and_nothing_with_it(neighbours: Neighbours, name: str):
+    taken = _taken(neighbours, name, "100", "101")
+    own = replace(taken, numbers=replace(taken.numbers, values=("100",)))
+
+    def ask(key: str, **other: Any) -> Retired | Refused:  # noqa: ANN401 - fields of a frozen value
+        wrong = Retirement(line="8", numbers=replace(taken.numbers, values=("101",)))
+        wrong = replace(wrong, numbers=replace(wrong.numbers, **other))
+        return neighbours.inventory.retire(key=f"{name}-{key}", retirements=[own, wrong])
+
+    before = neighbours.snapshot("inventory")
+    wrongs: tuple[dict[str, Any], ...] = ({"reservation": "x"}, {"line": "x"}, {"values": ("999",)})
+    for place, other in enumerate(wrongs):
+        answer = ask(str(place), **other)
+        value = other.get("values", ("101",))[0]
+        message = f"not held by whom it was taken for: {value} of pool {name}"
+        assert answer == Refused(code="NOT_HELD", message=message, lines=("8",))
+    assert neighbours.snapshot("inventory") == before
+    assert isinstance(ask("ok"), Retired)
+    assert _code(ask("again")) == "NOT_HELD"
+
+
+@pytest.mark.req("F13")
+def test_what_is_only_reserved_is_released_and_not_given_back(neighbours: Neighbours, name: str):
+    neighbours.own_inventory.supplies.create(pool=name, values=["100"])
+    neighbours.inventory.reserve(key=name, order=name, demands=[Demand(line="2", pool=name)])
+    early = Retirement(line="7", numbers=Numbers(pool=name, values=("100",), reservation=name, line="2"))
+    assert _code(neighbours.inventory.retire(key=f"{name}-r", retirements=[early])) == "NOT_HELD"
+
+
+def test_who_has_no_numbers_gives_none_back(neighbours: Neighbours, name: str):
+    answer = neighbours.inventory.retire(key=name, retirements=[])
+    assert isinstance(answer, Retired)
+    assert answer.numbers == ()
 
 
 @pytest.mark.req("F13")

@@ -56,6 +56,13 @@ _REPOINTED = """
     SELECT 'a:b:repoint:0:moved', 'repoint', 'r', 'applied', jsonb_build_object('objects', jsonb_build_object({moved})),
            now()
 """
+_RETIRED = """
+    INSERT INTO inventory.calls (key, operation, request, outcome, answer, at)
+    SELECT 'a:b:retire:0:retired', 'retire', 'r', 'applied',
+           jsonb_build_object('until', {until}, 'numbers', jsonb_build_array(jsonb_build_object(
+               'pool', pool, 'values', ARRAY[value], 'reservation', reservation, 'line', line))), now()
+      FROM inventory.numbers WHERE {held} LIMIT 1
+"""
 _RESERVATION_OF = "FROM orderloom.plan_items AS p WHERE p.order_id = :{order} AND p.id = 'reserve:1'"
 
 ORDERS = (
@@ -194,6 +201,8 @@ INVENTORY = (
         """UPDATE inventory.numbers SET state = 'quarantined', quarantined_until = now(), line = NULL,
                   reservation = NULL WHERE state = 'assigned'""",
     ),
+    plant("I11-retired", _RETIRED.format(held="state = 'assigned'", until="now() - interval '1 day'")),
+    plant("I11-retired", _RETIRED.format(held="state = 'available'", until="now() + interval '1 day'")),
     plant(
         "I16-inventory",
         f"""UPDATE inventory.reservations AS r SET state = 'reserved', settled_at = NULL
