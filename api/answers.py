@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from api.errors import Problem
 from api.schemas.shape import MAX_PAGE, Cursor
+from domain.money import Money
 from domain.violation import Violation
 from models.views import Found, Listed, Page
 
@@ -19,6 +20,11 @@ def answer(body: Any, status: int = 200, **headers: str) -> Response:  # noqa: A
     """A JSON answer; a header's underscores stand for dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(to_json(body), status, headers=named, media_type="application/json")
+
+
+def money_body(money: Money) -> dict[str, str]:
+    """An amount as it goes over the wire."""
+    return {"amount": str(money), "currency": money.currency}
 
 
 def documented(description: str, example: object, **headers: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from api import (
     cancellation,
     catalog,
     docs,
+    drafts,
     errors,
     events,
     fallouts,
@@ -41,6 +42,7 @@ ROUTERS = tuple(
     x.router
     for x in (
         orders,
+        drafts,
         approval,
         cancellation,
         revisions,

@@ -10,11 +10,12 @@ from temporalio.client import RPCTimeoutOrCancelledError
 from api import answers, errors
 from api.answers import answer
 from api.body import StrictRoute
-from api.errors import Problem, not_found
+from api.errors import Problem
 from api.house import TheHouse
 from api.schemas import examples
 from api.schemas.approval import ApprovalAnswer, ApprovalIn
 from api.schemas.shape import Uuid
+from api.taking import absent
 from models import views
 from workflows.start import Declined, approve
 
@@ -36,7 +37,7 @@ async def approval(order_id: OrderId, body: ApprovalIn, house: TheHouse) -> Resp
     What has to be approved stands in the order's `reason`: the catalog's rules say it (F31).
     """
     if await run_in_threadpool(views.log_end, house.engine, order_id) is None:
-        raise not_found("order")
+        raise await run_in_threadpool(absent, house, order_id)
     bind_contextvars(order=order_id)
     try:
         state = await approve(house.temporal, order_id, body.approval())

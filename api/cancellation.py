@@ -9,11 +9,12 @@ from structlog.contextvars import bind_contextvars
 from api import answers, errors
 from api.answers import answer
 from api.body import StrictRoute
-from api.errors import Problem, broken_rules, not_found
+from api.errors import Problem, broken_rules
 from api.house import House, TheHouse
 from api.schemas import examples
 from api.schemas.cancellation import CancellationAnswer, CancellationIn
 from api.schemas.shape import Uuid
+from api.taking import absent
 from api.telling import past_no_return, tell
 from domain.order import State
 from domain.plan import SETTLED
@@ -73,7 +74,7 @@ def _state_or_refusal(house: House, order_id: str, refusal: Declined) -> str:
 def _of_closed_run(house: House, order_id: str) -> str:
     found = views.order(house.engine, order_id)
     if found is None:
-        raise not_found("order")
+        raise absent(house, order_id)
     if found["state"] == State.CANCELLED:
         return State.CANCELLED
     _, steps = views.plan(house.engine, order_id) or (0, ())

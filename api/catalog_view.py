@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
 
-from api.answers import answer, foreign_cursor
+from api.answers import answer, foreign_cursor, money_body
 from api.errors import violation_body
 from api.schemas.shape import MAX_PAGE
 from domain.catalog import BillingType, Catalog, Component, Kind, Origin, Product
@@ -95,8 +95,7 @@ def product_body(catalog: Catalog, product: Product) -> Mapping[str, Any]:
     """All fields of a product, with what follows from them (B05, B07, B21)."""
     body = {field.name: getattr(product, field.name) for field in fields(product)}
     derived = {"kind": product.kind, "customizable": catalog.is_customizable(product)}
-    price = product.price and {"amount": str(product.price), "currency": product.price.currency}
-    return {**body, **derived, "price": price}
+    return {**body, **derived, "price": product.price and money_body(product.price)}
 
 
 def groups_answer(catalog: Catalog, product: Product) -> Response:

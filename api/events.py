@@ -11,12 +11,12 @@ from starlette.concurrency import run_in_threadpool
 
 from api import errors
 from api.answers import answer
-from api.errors import not_found
 from api.house import House, TheHouse
 from api.live import Live
 from api.schemas import examples
 from api.schemas.orders import EventList
 from api.schemas.shape import Uuid
+from api.taking import absent
 from domain.order import FINAL
 from models import views
 from models.views import Found
@@ -44,7 +44,7 @@ _Number = r"^[0-9]{0,9}$"
             },
         },
         204: {"description": "The order has ended, and the stream's reader has seen everything."},
-        **errors.documented(404, 422),
+        **errors.documented(404, 409, 422),
     },
 )
 async def events(
@@ -62,7 +62,7 @@ async def events(
     """
     end = await run_in_threadpool(views.log_end, house.engine, order_id)
     if end is None:
-        raise not_found("order")
+        raise await run_in_threadpool(absent, house, order_id)
     if STREAM not in accept:
         found = await run_in_threadpool(views.events, house.engine, order_id, after=int(cursor or 0), limit=limit)
         more = bool(found) and found[-1]["seq"] < end[0]

@@ -33,6 +33,7 @@ class House:
     """The collaborators of the API.
 
     ``billing_references`` answers the open purchases of a product (B40); ``due_times`` when a fallout is due.
+    Without ``asset_based_ordering`` what is installed is neither shown for ordering nor changed (A05).
     """
 
     engine: Engine
@@ -41,6 +42,7 @@ class House:
     temporal_ui_url: str
     billing_references: Callable[[str], Sequence[str]]
     due_times: DueTimes
+    asset_based_ordering: bool = True
 
     def run_url(self, workflow_id: str, run_id: str | None) -> str:
         """Where a person looks at a run."""

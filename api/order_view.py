@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from api.answers import money_body
 from api.house import House
 from domain.decomposed import Decomposed
 from domain.in_flight import Correction, corrected
 from domain.order import FINAL, Order, OrderLine, State, asset_id, derived_rollup
 from domain.plan import SETTLED, Function
 from models import catalogs
+from models.drafts import Draft
 from models.submissions import ORDER, Submitted
 from models.views import Found
 
@@ -28,6 +30,19 @@ STAGE: Mapping[Function, str] = {
     Function.PURCHASE: "fulfill_billing",
     Function.COMMIT: "asset",
     Function.ASSET: "asset",
+    Function.CLAIM: "reserve",
+    Function.RELOCATE: "provision",
+    Function.MODIFY: "provision",
+    Function.SUSPEND: "provision",
+    Function.RESUME: "provision",
+    Function.DISCONNECT: "provision",
+    Function.REPOINT: "fulfill_billing",
+    Function.CHARGE: "fulfill_billing",
+    Function.UPDATE_BILLING: "fulfill_billing",
+    Function.SUSPEND_BILLING: "fulfill_billing",
+    Function.RESUME_BILLING: "fulfill_billing",
+    Function.CLOSE_BILLING: "fulfill_billing",
+    Function.RETIRE: "asset",
 }
 """What a line is said to be at while a step that covers it is not settled (2.4)."""
 
@@ -50,6 +65,7 @@ def acknowledged_body(submitted: Submitted, house: House) -> dict[str, Any]:
         "number": submitted.number,
         "external_id": submitted.order.external_id,
         "account": submitted.order.account,
+        "actions": sorted({x.action for x in submitted.order.lines}),
         "revision": 0,
         "state": State.ACKNOWLEDGED,
         "reason": None,
@@ -62,6 +78,34 @@ def acknowledged_body(submitted: Submitted, house: House) -> dict[str, Any]:
     }
 
 
+def draft_body(draft: Draft) -> dict[str, Any]:
+    """A draft, in the form of an order: as it was written, with nothing filled in."""
+    return {
+        **draft_summary(draft),
+        "lines": [_line_body(x, state=State.DRAFT, step=None, asset=x.asset, billing=None) for x in draft.order.lines],
+        "run": None,
+    }
+
+
+def draft_summary(draft: Draft) -> dict[str, Any]:
+    """A draft without its lines."""
+    order = draft.order
+    return {
+        "id": draft.id,
+        "number": None,
+        "external_id": order.external_id,
+        "account": order.account,
+        "actions": sorted({x.action for x in order.lines}),
+        "revision": 0,
+        "state": State.DRAFT,
+        "reason": None,
+        "requested_start": order.requested_start,
+        "rollup": derived_rollup(frozenset({State.DRAFT})),
+        "submitted_at": None,
+        "completed_at": None,
+    }
+
+
 def summary_body(found: Found) -> dict[str, Any]:
     """An order without its lines."""
     return {
@@ -69,6 +113,7 @@ def summary_body(found: Found) -> dict[str, Any]:
         "number": found["number"],
         "external_id": found["external_id"],
         "account": found["account"],
+        "actions": found["actions"] or [],
         "revision": found["revision"],
         "state": found["state"],
         "reason": found["reason"],
@@ -118,15 +163,24 @@ def _line_body(
         "id": line.id,
         "parent": line.parent,
         "root": line.root,
-        "product": line.product,
+        "product": line.product or None,
         "action": line.action,
+        "changes": line.changes,
         "quantity": line.quantity,
         "state": state,
         "step": step,
         "asset": asset,
+        "related_line": line.related_line,
+        "replaces": line.replaces,
         "service_account": line.service_account,
         "billing_account": line.billing_account,
         "billing_profile": line.billing_profile,
+        "service_id": line.service_id,
+        "service_point": line.service_point,
+        "attributes": dict(sorted(line.attributes.items())),
+        "price": line.price and money_body(line.price),
+        "promotion_ref": line.promotion_ref,
+        "location": line.location,
         "due_date": line.due_date,
         "service_start": line.service_start,
         "service_end": line.service_end,

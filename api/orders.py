@@ -1,31 +1,27 @@
 """Orders: submit, preview, read."""
 
 from datetime import UTC, datetime
-from enum import Enum, auto
 from typing import Annotated
-from uuid import uuid4
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from structlog.contextvars import bind_contextvars
 
 from api import answers, errors
 from api.answers import ThePage, answer, listed
 from api.body import StrictRoute
-from api.errors import Problem, broken_rules, not_found
-from api.house import House, TheHouse
-from api.idempotency import GivenKey, key_for, replay
-from api.order_view import acknowledged_body, order_body, summary_body
+from api.errors import broken_rules
+from api.house import TheHouse
+from api.idempotency import GivenKey, key_for
+from api.order_view import draft_summary, summary_body
 from api.preview import preview_body
 from api.schemas import examples
-from api.schemas.orders import OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
+from api.schemas.orders import NewOrderIn, OrderAnswer, OrderIn, OrderList, PlanAnswer, PreviewAnswer
 from api.schemas.shape import Id, Text, Uuid
-from domain.allowed import refused
-from domain.change import completed, is_same
+from api.taking import Wish, absent, as_it_stands, keep, take
+from domain.change import completed
 from domain.decomposed import Decomposed
 from domain.order import Order, State
 from domain.size import too_many_lines
-from models import submissions, views
-from models.submissions import Clash, Key, Known, Submitted
+from models import drafts, submissions, views
 
 ROUTE = "POST /v1/orders"
 
@@ -40,42 +36,22 @@ OrderId = Annotated[Uuid, Path(description="The order's id.")]
     responses={
         202: {"model": OrderAnswer, **answers.documented("Stored; its run starts at once.", examples.ACKNOWLEDGED,
                                                          Location="Where the order is read.")},
-        **errors.documented(*errors.BODY_ERRORS),
+        201: {"model": OrderAnswer, **answers.documented("Kept as a draft.", examples.DRAFT,
+                                                         Location="Where the draft is read.")},
+        **errors.documented(*errors.BODY_ERRORS, 409),
     },
 )  # fmt: skip
-def submit(body: OrderIn, house: TheHouse, request: Request, idempotency_key: GivenKey) -> Response:
+def submit(body: NewOrderIn, house: TheHouse, request: Request, idempotency_key: GivenKey) -> Response:
     """Store an order and start its run (W7).
 
     Answered as soon as the order is stored: from then on it is never lost. An order that breaks rules is answered with
     all violations and stored nowhere. The same request under the same `Idempotency-Key` gets the same answer again; the
     same order under the same `external_id`, as it now stands. Another one under either is refused.
+
+    With `"submit": false` it is kept as a draft (201): not judged, and not carried out, before it is submitted.
     """
-    key = key_for(ROUTE, idempotency_key, body)
-    order = order_of(body)
-    submitted = _stored(house, order, key)
-    if isinstance(submitted, Clash):  # lost a race against the same external id or key: the winner is stored now
-        submitted = _stored(house, order, key)
-    if isinstance(submitted, Clash):
-        raise Problem(409, "In progress", "The same order is being submitted right now.")
-    manner, stored = submitted
-    bind_contextvars(order=stored.id)
-    location = f"/v1/orders/{stored.id}"
-    if manner is _Manner.KNOWN:
-        return _as_it_stands(house, stored.id, status=202, Location=location)
-    if manner is _Manner.NEW:
-        request.app.state.starter.offer(stored)
-    return answer(acknowledged_body(stored, house), 202, Location=location)
-
-
-class _Manner(Enum):
-    """How an order that is submitted is met with."""
-
-    NEW = auto()
-    """It is stored now."""
-    REPEATED = auto()
-    """The same request was answered before."""
-    KNOWN = auto()
-    """The account has the order, from another request."""
+    wish = Wish(order=order_of(body), key=key_for(ROUTE, idempotency_key, body))
+    return take(house, request, wish) if body.submit else keep(house, wish)
 
 
 def order_of(body: OrderIn) -> Order:
@@ -86,39 +62,6 @@ def order_of(body: OrderIn) -> Order:
     return order
 
 
-def _stored(house: House, order: Order, key: Key | None) -> tuple[_Manner, Submitted] | Clash:
-    """The order as it was stored, now or before."""
-    with submissions.deciding(house.engine, order) as connection:
-        known = submissions.known(connection, order, key)
-        if earlier := _earlier(house, order, key, known):
-            return earlier
-        whole = completed(order, known.catalog, known.facts)
-        if not (violations := refused(whole, known.catalog, known.facts)):
-            order_id = str(uuid4())
-            stored = submissions.submit(
-                connection,
-                whole,
-                order_id=order_id,
-                catalog_version=known.catalog.version,
-                key=key,
-                location=f"/v1/orders/{order_id}",
-            )
-            return stored if isinstance(stored, Clash) else (_Manner.NEW, stored)
-    submissions.audit_refusal(house.engine, action="order.submit", subject=order.external_id, violations=violations)
-    raise broken_rules(violations)
-
-
-def _earlier(house: House, order: Order, key: Key | None, known: Known) -> tuple[_Manner, Submitted] | None:
-    """The order that an earlier request has stored under the key or the external id."""
-    if key and known.remembered:
-        replay(key, known.remembered)
-        order_id = known.remembered.location.rpartition("/")[2]
-        return _Manner.REPEATED, submissions.submitted(house.engine, order_id)
-    if known.earlier and not is_same(known.earlier.order, order):
-        raise Problem(422, "External id reused", "The account has another order with this external id.")
-    return (_Manner.KNOWN, known.earlier) if known.earlier else None
-
-
 @router.post(
     "/preview",
     summary="See what an order would do",
@@ -127,7 +70,7 @@ def _earlier(house: House, order: Order, key: Key | None, known: Known) -> tuple
         **errors.documented(*errors.BODY_ERRORS),
     },
 )
-def preview(body: OrderIn, house: TheHouse) -> Response:
+def preview(body: NewOrderIn, house: TheHouse) -> Response:
     """The lines with defaults filled, the plan, the billing calls, what is reserved, every broken rule, and warnings.
 
     A warning says what may be submitted all the same: what has to be approved (`APPROVAL_…`), what is usually ordered
@@ -159,7 +102,10 @@ def orders(
     account: Annotated[Id | None, Query(description="Only orders of this account.")] = None,
     product: Annotated[Text | None, Query(description="Only orders with a line of this product.")] = None,
 ) -> Response:
-    """Orders, newest first, as views: no run is woken."""
+    """Orders, newest first, as views: no run is woken. Drafts are listed only when they are asked for."""
+    if state is State.DRAFT:
+        drafted = drafts.of(house.engine, page, account=account, product=product)
+        return listed(drafted, lambda x: draft_summary(drafts.as_draft(x)), at="drafted_at")
     found = views.orders(house.engine, page, state=state, account=account, product=product)
     return listed(found, summary_body, at="submitted_at")
 
@@ -179,21 +125,8 @@ def order(
     house: TheHouse,
     if_none_match: Annotated[str | None, Header(max_length=300)] = None,
 ) -> Response:
-    """The order with its lines and its run, as a view: the run is not woken."""
-    return _as_it_stands(house, order_id, unless=if_none_match)
-
-
-def _as_it_stands(
-    house: House, order_id: str, *, unless: str | None = None, status: int = 200, **headers: str
-) -> Response:
-    """The order as it now stands; without a body where the client has it, as its ``ETag`` says."""
-    found = views.order(house.engine, order_id)
-    if found is None:
-        raise not_found("order")
-    etag = f'W/"{found["latest_revision"]}.{found["last_seq"]}"'
-    if unless == etag:
-        return Response(status_code=304, headers={"ETag": etag})
-    return answer(order_body(found, house), status, ETag=etag, **headers)
+    """The order with its lines and its run, as a view: the run is not woken. A draft is read here too."""
+    return as_it_stands(house, order_id, unless=if_none_match)
 
 
 @router.get(
@@ -201,13 +134,13 @@ def _as_it_stands(
     summary="Read an order's plan",
     responses={
         200: {"model": PlanAnswer, **answers.documented("The steps as they stand.", examples.PLAN)},
-        **errors.documented(404, 422),
+        **errors.documented(404, 409, 422),
     },
 )
 def plan(order_id: OrderId, house: TheHouse) -> Response:
     """The steps in an order in which each stands after those it depends on; empty until the run has planned."""
     found = views.plan(house.engine, order_id)
     if found is None:
-        raise not_found("order")
+        raise absent(house, order_id)
     revision, steps = found
     return answer({"order": order_id, "revision": revision, "steps": [dict(x) for x in steps]})

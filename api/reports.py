@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from api import answers, errors
-from api.answers import ThePage, answer, next_cursor
+from api.answers import ThePage, answer, money_body, next_cursor
 from api.body import StrictRoute
 from api.errors import broken_rules
 from api.house import TheHouse
@@ -147,7 +147,7 @@ def _step_body(found: Found) -> dict[str, Any]:
 
 
 def _run_body(run: Found) -> dict[str, Any]:
-    leakage = [_money(x["minor"], x["currency"]) for x in run["leakage"]]
+    leakage = [money_body(Money(x["minor"], x["currency"])) for x in run["leakage"]]
     billed = run["billed"]
     ratio = str((Decimal(run["active"]) / billed).quantize(Decimal("0.0001"))) if billed else None
     return {**run, "ratio": ratio, "balanced": not run["by_class"], "leakage": leakage}
@@ -158,13 +158,9 @@ def _difference_body(found: Found) -> dict[str, Any]:
     accepted = {"at": found["accepted_at"], "by": found["accepted_by"], "reason": found["accepted_reason"]}
     return {
         **{name: found[name] for name in names},
-        "leakage": _money(found["leakage_minor"], found["currency"]) if found["currency"] else None,
+        "leakage": money_body(Money(found["leakage_minor"], found["currency"])) if found["currency"] else None,
         "accepted": accepted if found["accepted_at"] else None,
     }
-
-
-def _money(minor: int, currency: str) -> dict[str, str]:
-    return {"amount": str(Money(minor, currency)), "currency": currency}
 
 
 def _spread(found: Found) -> dict[str, float | None]:

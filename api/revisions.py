@@ -18,6 +18,7 @@ from api.schemas import examples
 from api.schemas.orders import OrderIn
 from api.schemas.revisions import RevisionAnswer, RevisionList
 from api.schemas.shape import Sentence, Text, Uuid
+from api.taking import absent, must_be_offered
 from api.telling import Unheard, past_no_return, tell
 from domain.approval import needed
 from domain.change import completed
@@ -109,7 +110,9 @@ def _stored(house: House, new: New, key: Key | None, if_match: str | None) -> in
         return int(earlier["revision"]) if earlier else 0
     base = revisions.base(house.engine, new.order_id)
     if base is None:
-        raise not_found("order")
+        raise absent(house, new.order_id)
+    if not base.order.is_about_assets:
+        must_be_offered(house, new.order)
     _must_be_current(base, if_match)
     order = _checked(house, new, base)
     number = revisions.submit(

@@ -6,8 +6,9 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from temporalio.client import RPCTimeoutOrCancelledError
 
-from api.errors import Problem, not_found
+from api.errors import Problem
 from api.house import House
+from api.taking import absent
 from domain.violation import Violation
 from models import views
 from workflows.start import Declined
@@ -39,7 +40,7 @@ def _waits_for_its_run(house: House, order_id: str) -> bool:
     """Whether the order is stored and its run not started yet."""
     found = views.order(house.engine, order_id)
     if found is None:
-        raise not_found("order")
+        raise absent(house, order_id)
     return found["run_started_at"] is None
 
 

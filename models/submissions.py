@@ -189,14 +189,19 @@ def deciding(engine: Engine, order: Order) -> Iterator[Connection]:
 
     About what is installed one decides at a time: until it is stored, or not, nobody else decides about those assets.
     """
-    about = lookups(order).assets
-    if not about:
+    if not lookups(order).assets:
         with autocommit(engine) as connection:
             yield connection
         return
     with engine.begin() as connection:
-        assets.lock(connection, about)
+        lock(connection, order)
         yield connection
+
+
+def lock(connection: Connection, order: Order) -> None:
+    """Let nobody else decide about the assets of an order until the transaction ends."""
+    if about := lookups(order).assets:
+        assets.lock(connection, about)
 
 
 def known(connection: Connection, order: Order, key: Key | None) -> Known:

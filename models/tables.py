@@ -130,6 +130,18 @@ orders = Table(
     Index("orders_not_started", "submitted_at", postgresql_where=text("run_started_at IS NULL")),
 )
 
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    _now("drafted_at"),
+    Index(None, "account"),
+    Index(None, "drafted_at", "id"),
+)
+
 order_revisions = Table(
     "order_revisions",
     metadata,

@@ -72,7 +72,8 @@ class Ordering(NamedTuple):
 _SUMMARY = """
     CAST(o.id AS text) AS id, o.number, o.external_id, o.account, o.revision, o.state, o.reason, o.requested_start,
     o.submitted_at, o.completed_at,
-    (SELECT array_agg(DISTINCT l.state) FROM orderloom.order_lines AS l WHERE l.order_id = o.id) AS line_states
+    (SELECT array_agg(DISTINCT l.state) FROM orderloom.order_lines AS l WHERE l.order_id = o.id) AS line_states,
+    (SELECT array_agg(DISTINCT l.action) FROM orderloom.order_lines AS l WHERE l.order_id = o.id) AS actions
 """
 
 _ORDER = text(f"""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
 from api.schemas.problem import ViolationAnswer
-from api.schemas.shape import Answer, Id, Instant, MoneyIn, Sentence, Shape, Text
+from api.schemas.shape import Answer, Id, Instant, MoneyAnswer, MoneyIn, Sentence, Shape, Text
 from domain.catalog import BillingPhase, BillingType, ChargeTrigger, DeliveryKind, Kind, Lifecycle, Origin
 from domain.catalog_document import billing_type_named
 
@@ -130,13 +130,6 @@ class ProductEdit(_Fields):
     model_config = ConfigDict(json_schema_extra={"example": {"description": "One box of 10 GB", "lifecycle": "active"}})
 
     name: Text = Field(default_factory=str)
-
-
-class MoneyAnswer(Answer):
-    """An amount as decimal text."""
-
-    amount: str
-    currency: str
 
 
 class ComponentAnswer(Answer):

@@ -1,13 +1,13 @@
 """Orders on the wire: as submitted, and as read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from api.schemas.problem import ViolationAnswer
-from api.schemas.shape import Answer, Day, Id, Instant, MoneyIn, Sentence, Shape, Text, Uuid, closed
+from api.schemas.shape import Answer, Day, Id, Instant, MoneyAnswer, MoneyIn, Sentence, Shape, Text, Uuid, closed
 from domain.money import Money
 from domain.order import CHANGEABLE, Action, Order, OrderLine, State
 from domain.size import MAX_LINES
@@ -47,8 +47,14 @@ class LineIn(Shape):
     service_end: Day | None = None
     lines: Annotated[list["LineIn"], Field(max_length=MAX_LINES)] = Field(default_factory=list)
 
+    def changes(self, action: Action, before: Collection[str] = ()) -> tuple[str, ...] | None:
+        """What a line that changes something gives a new value: all that it names, or has named ``before``."""
+        if action not in (Action.UPDATE, Action.MOVE_ADD):
+            return None
+        return tuple(x for x in CHANGEABLE if x in self.model_fields_set or x in before)
 
-_HEADER = (
+
+HEADER = (
     "external_id", "account", "requested_start", "requested_completion", "priority", "reason",
     "service_account", "billing_account", "billing_profile",
 )  # fmt: skip
@@ -112,25 +118,43 @@ class OrderIn(Shape):
 
         :class:`NoAmount` when a line's price is none.
         """
-        header = {name: getattr(self, name) for name in _HEADER}
-        return Order(**header, lines=tuple(_flat(self.lines)))
+        header = {name: getattr(self, name) for name in HEADER}
+        return Order(**header, lines=tuple(line_of(*x) for x in flat(self.lines)))
 
 
-def _flat(lines: Sequence[LineIn], parent: str | None = None, root: str | None = None) -> Iterator[OrderLine]:
+class NewOrderIn(OrderIn):
+    """The same, to be submitted or, with `"submit": false`, kept as a draft that can be changed."""
+
+    submit: bool = True
+
+
+def flat(
+    lines: Sequence[LineIn], parent: str | None = None, root: str | None = None
+) -> Iterator[tuple[LineIn, str | None, str]]:
+    """Each line with its parent's id and its root's, parents first."""
     for line in lines:
-        fields = {name: getattr(line, name) for name in _LINE}
         top = root or line.id
-        yield OrderLine(
-            **fields, product=line.product or "", price=_money(line), parent=parent, root=top, changes=_changes(line)
-        )
-        yield from _flat(line.lines, line.id, top)
+        yield line, parent, top
+        yield from flat(line.lines, line.id, top)
 
 
-def _changes(line: LineIn) -> tuple[str, ...] | None:
-    """What a line that changes something gives a new value: all that it names."""
-    if line.action not in (Action.UPDATE, Action.MOVE_ADD):
-        return None
-    return tuple(x for x in CHANGEABLE if x in line.model_fields_set)
+def line_of(line: LineIn, parent: str | None, root: str) -> OrderLine:
+    """A line in the words of the domain."""
+    fields: dict[str, Any] = {name: getattr(line, name) for name in _LINE}
+    return OrderLine(
+        **fields,
+        product=line.product or "",
+        price=_money(line),
+        parent=parent,
+        root=root,
+        changes=line.changes(line.action),
+    )
+
+
+def said(line: LineIn) -> dict[str, Any]:
+    """The fields that a line names, in the words of the domain."""
+    whole = line_of(line, None, line.id)
+    return {name: getattr(whole, name) for name in (*_LINE, "product", "price") if name in line.model_fields_set}
 
 
 class NoAmount(ValueError):  # noqa: N818 - said like a broken rule
@@ -160,20 +184,29 @@ class BillingAnswer(Answer):
 
 
 class LineAnswer(Answer):
-    """One line as it stands; `step` is what it is at or waits for."""
+    """One line as it stands; `step` is what it is at or waits for, `changes` what it gives a new value."""
 
     id: str
     parent: str | None
     root: str
-    product: str
+    product: str | None
     action: Action
+    changes: list[str] | None
     quantity: int
     state: State
     step: str | None
     asset: str | None
+    related_line: str | None
+    replaces: str | None
     service_account: str | None
     billing_account: str | None
     billing_profile: str | None
+    service_id: str | None
+    service_point: str | None
+    attributes: dict[str, Any]
+    price: MoneyAnswer | None
+    promotion_ref: str | None
+    location: str | None
     due_date: date | None
     service_start: date | None
     service_end: date | None
@@ -192,26 +225,30 @@ class RunAnswer(Answer):
 
 
 class OrderSummary(Answer):
-    """An order without its lines; `reason` says why it is in its state where that does not speak for itself."""
+    """An order without its lines; `reason` says why it is in its state where that does not speak for itself.
+
+    A draft has neither number nor `submitted_at`: it gets both when it is submitted. `actions` are those of its lines.
+    """
 
     id: str
-    number: int
+    number: int | None
     external_id: str | None
     account: str
+    actions: list[Action]
     revision: int
     state: State
     reason: str | None
     requested_start: datetime | None
     rollup: Literal["completed", "attention", "inProgress"]
-    submitted_at: datetime
+    submitted_at: datetime | None
     completed_at: datetime | None
 
 
 class OrderAnswer(OrderSummary):
-    """An order as it stands."""
+    """An order as it stands; a draft has no run, and its lines are as they were written."""
 
     lines: list[LineAnswer]
-    run: RunAnswer
+    run: RunAnswer | None
 
 
 class OrderList(Answer):

@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.schemas.catalog import MoneyAnswer
-from api.schemas.shape import Answer
+from api.schemas.shape import Answer, MoneyAnswer
 from domain.reconciliation import DifferenceClass
 
 

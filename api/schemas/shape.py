@@ -92,3 +92,10 @@ class MoneyIn(Shape):
 
     amount: Amount
     currency: Currency
+
+
+class MoneyAnswer(Answer):
+    """An amount as decimal text."""
+
+    amount: str
+    currency: str

@@ -118,7 +118,7 @@ _ORDERS = (
                         THEN format('%s has more than one key, such as %s', k.location, k.key) END AS broken
               FROM orderloom.idempotency_keys AS k
               LEFT JOIN orderloom.orders AS o ON CAST(o.id AS text) = split_part(k.location, '/', 4)
-             WHERE k.location LIKE '/v1/orders/%'
+             WHERE k.location LIKE '/v1/orders/%' AND k.body IS NULL
         """,
     ),
     Invariant(

@@ -82,7 +82,7 @@ async def test_an_acknowledged_order_runs_to_its_end_by_itself_and_is_read_with_
     order = await api.in_state(await api.submit(an_order()), "completed")
 
     assert order.keys() == {
-        "id", "number", "external_id", "account", "revision", "state", "reason", "requested_start", "rollup",
+        "id", "number", "external_id", "account", "actions", "revision", "state", "reason", "requested_start", "rollup",
         "submitted_at", "completed_at", "lines", "run",
     }  # fmt: skip
     assert order["rollup"] == "completed"
