@@ -6,6 +6,7 @@ from enum import Enum, auto
 from uuid import uuid4
 
 from fastapi import Request, Response
+from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection
 from structlog.contextvars import bind_contextvars
 
@@ -66,7 +67,7 @@ def keep(house: House, wish: Wish) -> Response:
     """Keep an order as a draft: not judged, and not carried out, until it is submitted (A08)."""
     must_be_offered(house, wish.order)
     draft = Draft(id=str(uuid4()), order=wish.order, version=1)
-    location, body = f"/v1/orders/{draft.id}", draft_body(draft)
+    location, body = f"/v1/orders/{draft.id}", to_jsonable_python(draft_body(draft))
     clash = _kept_before(house, wish.key) or drafts.save(
         house.engine, draft, key=wish.key, location=location, answer=body
     )

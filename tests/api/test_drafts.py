@@ -124,7 +124,8 @@ async def test_drafts_are_no_orders_anybody_carries_out_lists_or_revises(fresh_a
 async def test_the_same_request_keeps_one_draft(fresh_api: Served):
     api = fresh_api
     headers = {"Idempotency-Key": "draft-1"}
-    first, again = [await api.http.post("/v1/orders", json=an_order(submit=False), headers=headers) for _ in range(2)]
+    body = an_order(submit=False, requested_start="2026-03-01T00:00:00Z")
+    first, again = [await api.http.post("/v1/orders", json=body, headers=headers) for _ in range(2)]
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json() == again.json()
     assert api.count("drafts") == 1
