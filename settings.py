@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     watch_every_s: int = Field(default=15, ge=5)
     """How often it is looked for orders that nobody carries out, and for what else waits unseen."""
 
+    service_ends_every_s: int = Field(default=60, ge=1)
+    """How often it is looked for services that have reached their end."""
+
     reconcile_grace_s: int = Field(default=300, ge=0)
     """How long ago what an order did may still be under way, and is no difference; `orderloom up` sets 5."""
 
@@ -118,7 +121,11 @@ class Settings(BaseSettings):
         """How often what recurs is started, by its name; nothing when the schedules are not ours to keep."""
         if self.schedules is Schedules.OFF:
             return {}
-        every_s = {"reconciliation": self.reconcile_every_s, "watch": self.watch_every_s}
+        every_s = {
+            "reconciliation": self.reconcile_every_s,
+            "service-ends": self.service_ends_every_s,
+            "watch": self.watch_every_s,
+        }
         return {name: timedelta(seconds=seconds) for name, seconds in every_s.items()}
 
     @property

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.billing import BillingActivities
 from activities.catalog import CatalogActivities
+from activities.endings import EndingActivities
 from activities.inventory import InventoryActivities
 from activities.neighbours import Billing, Inventory, Provisioning
 from activities.provisioning import ProvisioningActivities
@@ -35,6 +36,7 @@ from adapters.provisioning.embedded import EmbeddedProvisioning
 from domain.fallout import DUE, DueTimes
 from domain.propagation import STATE_ONLY, PropagatedFields
 from models.catalogs import PostgresCatalogs
+from models.endings import PostgresEndings
 from models.reconciliations import PostgresReconciliations
 from models.records import PostgresRecords
 from models.watch import PostgresWatched
@@ -47,11 +49,12 @@ from workflows.order import OrderWorkflow
 from workflows.payloads import DATA_CONVERTER
 from workflows.reconciliation import Reconciliation
 from workflows.runs import TemporalRuns
+from workflows.service_ends import ServiceEnds
 from workflows.watch import Watch
 
 log = structlog.get_logger()
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync, Reconciliation, Watch)
+WORKFLOWS: Sequence[type] = (OrderWorkflow, CatalogSync, Reconciliation, ServiceEnds, Watch)
 GRACE = timedelta(seconds=10)
 """How long running activities may finish when the worker is asked to stop."""
 IN_FLIGHT = timedelta(minutes=5)
@@ -187,9 +190,10 @@ def activities(
     compared = ReconciliationActivities(joined.provisioning, joined.billing, reconciliations, clock, grace)
     steps = StepActivities(records, {**inventory.sends, **provisioning.sends, **billing.sends, **own.sends}, clock)
     watched = WatchActivities(PostgresWatched(engine), work_list, TemporalRuns, clock)
+    endings = EndingActivities(PostgresEndings(engine), work_list, clock)
     trouble = TroubleActivities(work_list)
 
-    every = (steps, inventory, provisioning, billing, own, catalog, compared, watched, trouble)
+    every = (steps, inventory, provisioning, billing, own, catalog, compared, watched, endings, trouble)
     found = [getattr(x, name) for x in every for name in dir(x)]
     return [x for x in found if hasattr(x, "__temporal_activity_definition")]
 

@@ -190,6 +190,21 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Freed:
+    """An order that ends as a whole: the orders whose turn it is then at the assets that it was about."""
+
+    wakes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndingsSeen:
+    """How many trees with something at its service end are disconnected from now on, and how many cannot be."""
+
+    ended: int
+    refused: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """What a look came to: how many findings there are, how many fallouts it opened, closed and escalated."""
 

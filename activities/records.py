@@ -14,6 +14,7 @@ from activities.messages import (
     Approved,
     Decomposition,
     Ended,
+    Freed,
     LineTitle,
     Opened,
     PlanRest,
@@ -33,7 +34,7 @@ from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, Installation, changes, closing_steps, installed
 from domain.inventory import Reservation
 from domain.neighbour import Refused
-from domain.order import Action, Order, State
+from domain.order import FINAL, Action, Order, State
 from domain.plan import Function, Plan, PlanItem, System, Undo
 from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised, Standing
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
@@ -269,10 +270,17 @@ class RecordActivities:
         return dates
 
     @activity.defn
-    def transition(self, transition: Transition) -> None:
-        """Bring the order to a state, and say why."""
+    def transition(self, transition: Transition) -> Freed | None:
+        """Bring the order to a state, and say why; who waits for its assets, should it be final."""
         asked = transition
         self.records.transition(asked.ref.order, asked.state, reason=asked.reason, begun=asked.begun)
+        if asked.state not in FINAL:
+            return None
+        in_flight, now = self.records.load(asked.ref), self.clock()
+        if not in_flight.order.is_about_assets:
+            return None
+        found = (self.records.next_on(in_flight, root, now=now) for root in in_flight.order.bundles)
+        return Freed(wakes=tuple(dict.fromkeys(x for x in found if x is not None)))
 
     @activity.defn
     def compare(self, revising: Revising) -> Amendment:

@@ -39,7 +39,11 @@ ENDED_WITHIN = timedelta(minutes=3)
 """How far back it is asked which runs did not come to their own end: over several looks."""
 THOROUGH_EVERY_MIN = 10
 """So often all open orders are held against all open runs: two numbers that are equal can hide two errors."""
-KEPT: Mapping[str, timedelta] = {"Watch": timedelta(hours=1), "Reconciliation": timedelta(days=1)}
+KEPT: Mapping[str, timedelta] = {
+    "ServiceEnds": timedelta(hours=1),
+    "Watch": timedelta(hours=1),
+    "Reconciliation": timedelta(days=1),
+}
 """How long runs of what recurs are kept that came to their own end; what they found is in our rows."""
 THOROUGH_FOR_S = 20
 AT_MOST = 500

@@ -140,7 +140,8 @@ def changes(
         if line.id in numbers:
             after = replace(after, numbers=numbers[line.id])
         if not after.is_live and asset.is_live:
-            after = replace(after, service_end=delivered_at(in_flight, line, completed) or at)
+            over = delivered_at(in_flight, line, completed) or at
+            after = replace(after, service_end=min(over, asset.service_end or over))
         if after != asset:
             found.append(after)
     return tuple(found)

@@ -245,7 +245,14 @@ def submitted(engine: Engine, order_id: str) -> Submitted:
 
 
 def submit(
-    connection: Connection, order: Order, *, order_id: str, catalog_version: int, key: Key | None, location: str
+    connection: Connection,
+    order: Order,
+    *,
+    order_id: str,
+    catalog_version: int,
+    key: Key | None,
+    location: str,
+    actor: str = ACTOR,
 ) -> Submitted | Clash:
     """Store an order with its lines, its first event, the answer to remember, and the audit: all or nothing (W7)."""
     parameters = {
@@ -255,7 +262,7 @@ def submit(
         "catalog_version": catalog_version,
         **_remembering(key, status=202, location=location, answer=None),
     }
-    row = _store(connection, _SUBMIT, parameters)
+    row = _store(connection, _SUBMIT, parameters, actor=actor)
     if isinstance(row, Clash):
         return row
     return Submitted(
@@ -356,9 +363,11 @@ def remember(
     connection.execute(_REMEMBER_ALONE, _remembering(key, status=status, location=location, answer=answer))
 
 
-def _store(connection: Connection, statement: Prepared, parameters: Mapping[str, Any]) -> Row[Any] | Clash:
+def _store(
+    connection: Connection, statement: Prepared, parameters: Mapping[str, Any], *, actor: str = ACTOR
+) -> Row[Any] | Clash:
     try:
-        return statement.on(connection, actor=ACTOR, **parameters).one()
+        return statement.on(connection, actor=actor, **parameters).one()
     except IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
         clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]

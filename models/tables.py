@@ -284,6 +284,11 @@ assets = Table(
         ["created_by_order", "created_by_line"], ["orderloom.order_lines.order_id", "orderloom.order_lines.id"]
     ),
     UniqueConstraint("created_by_order", "created_by_line"),
+    Index(
+        "assets_ending",
+        "service_end",
+        postgresql_where=text("service_end IS NOT NULL AND status <> 'inactive'"),
+    ),
     Index(None, "account"),
     Index(None, "service_account"),
     Index(None, "product"),

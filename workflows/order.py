@@ -8,12 +8,13 @@ from functools import partial
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import Decomposition, Transition, Validation
+    from activities.messages import Decomposition, Freed, Transition, Validation
     from domain.order import State
     from domain.plan import PlanItem
     from domain.progress import Cancellation
     from workflows.approving import Approving
     from workflows.messages import OrderEnd, OrderRun
+    from workflows.under_way import FREED
 
 SIDE_BY_SIDE = 20
 """How many batches of one order are under way at once."""
@@ -63,7 +64,7 @@ class OrderWorkflow(Approving):
         if progress.has_begun:
             await self._carry_out()
         elif progress.cancelled:
-            await self._become(State.CANCELLED, reason=None)
+            await self._pass_all_on(await self._become(State.CANCELLED, reason=None))
         self._show()
 
     async def _wait_for_start(self) -> None:
@@ -95,8 +96,14 @@ class OrderWorkflow(Approving):
         """The order breaks rules now; what is known of its accounts may be otherwise when they are asked again."""
         self._progress.state = State.REJECTED
         rejected = Transition(ref=self._progress.ref, state=State.REJECTED, reason=reason)
-        await self._put_on_record("transition", rejected, type(None))
+        freed = await self._put_on_record("transition", rejected, FREED)
         self._show()
+        await self._pass_all_on(freed)
+
+    async def _pass_all_on(self, freed: Freed | None) -> None:
+        """The order is over before it was begun: whoever waits for its assets is next."""
+        for order in freed.wakes if freed else ():
+            await self._wake(order)
 
     async def _decompose(self) -> None:
         """Find out what has to be done, and begin; a long plan comes in pages."""

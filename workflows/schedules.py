@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows import reconciliation, watch
+from workflows import reconciliation, service_ends, watch
 
 RPC_TIMEOUT = timedelta(seconds=10)
 SHORTEST_CATCHUP = timedelta(seconds=10)
@@ -36,6 +36,7 @@ class Recurring:
 
 RECURRING: Mapping[str, Recurring] = {
     "reconciliation": Recurring(workflow="Reconciliation", summary=reconciliation.SUMMARY),
+    "service-ends": Recurring(workflow="ServiceEnds", summary=service_ends.SUMMARY),
     "watch": Recurring(workflow="Watch", summary=watch.SUMMARY),
 }
 """By name."""

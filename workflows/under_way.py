@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.messages import Decomposition, PlanRest, Transition
+from activities.messages import Decomposition, Freed, PlanRest, Transition
 from domain.fallout import FalloutType, Finding, step_subject
 from domain.order import State
 from domain.plan import PlanItem
@@ -21,6 +22,9 @@ from workflows.sending import Result, durably, failure, quickly, surely
 
 SAID_BEFORE_WRITTEN = "said-before-written"
 """Runs that began before this was so go on as they did."""
+
+FREED: type[Freed | None] = cast("Any", Freed | None)
+"""What it is to take a state; of before changes of assets it was nothing."""
 
 
 class UnderWay:
@@ -37,13 +41,14 @@ class UnderWay:
         self._reports: dict[str, asyncio.Task[None]] = {}
         self._stirred: asyncio.Future[None] = asyncio.Future()
 
-    async def _become(self, state: State, *, reason: str | None) -> None:
-        """Take a state, and write it down."""
+    async def _become(self, state: State, *, reason: str | None) -> Freed | None:
+        """Take a state, and write it down; a final one frees the assets that the order was about."""
         self._progress.state = state
         begun = self._progress.has_begun
         transition = Transition(ref=self._progress.ref, state=state, reason=reason, begun=begun)
-        await self._record("transition", transition, type(None))
+        freed = await self._record("transition", transition, FREED)
         self._show()
+        return freed
 
     async def _put_on_record(self, activity: str, argument: object, result: type[Result]) -> Result:
         """Have our own records say what a person said, or what went wrong: on record before it is written.

@@ -216,6 +216,19 @@ _ASSETS = (
         """,
     ),
     Invariant(
+        id="I20",
+        statement="Only a bundle that is under way holds assets, and it holds the whole tree that it is about",
+        query=f"""
+            SELECT CASE WHEN a.parent IS NOT NULL THEN format('asset %s is held, and is no root', a.id)
+                        WHEN NOT EXISTS (SELECT FROM orderloom.order_lines AS l
+                                          WHERE l.order_id = c.order_id AND l.root = c.root AND l.state NOT {IS_FINAL})
+                        THEN format('asset %s is held by order %s, whose bundle %s is over', a.id, c.order_id, c.root)
+                   END AS broken
+              FROM orderloom.asset_claims AS c
+              JOIN orderloom.assets AS a ON a.id = c.asset
+        """,
+    ),
+    Invariant(
         id="I19",
         statement="An asset has the billing objects of its billing type, and one that is not billed has none",
         query="""

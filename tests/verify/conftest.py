@@ -15,6 +15,7 @@ from cli.verify import verify
 from domain.catalog import BillingPhase
 from domain.invariant import Finding
 from domain.money import Money
+from domain.order import Action
 from embedded.postgres import APP, OWNER, SUPERUSER, Cluster
 from sql.connections import connect
 from tests.builders import (
@@ -27,6 +28,7 @@ from tests.builders import (
     item,
     line,
     order,
+    raw,
     simple_bundle,
     subscription,
     unbilled,
@@ -74,6 +76,7 @@ class World:
     failed: str
     rejected: str
     held: str
+    suspending: str
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +135,16 @@ async def _held(shop: Shop) -> str:
     return _order_of(handle)
 
 
+async def _suspending(shop: Shop) -> str:
+    """A change that waits for a person."""
+    internet = shop.asset(await shop.fulfil(order(line("INTERNET"))))
+    shop.provisioning.switches.set("suspend", _refusing())
+    handle = await shop.run(shop.change(raw(line("", asset=internet["id"], action=Action.SUSPEND))))
+    await shop.fallout(_order_of(handle))
+    await shop.until(lambda: shop.state(_order_of(handle)) == "held")
+    return _order_of(handle)
+
+
 async def _give_up(shop: Shop, handle: WorkflowHandle[Any, Any]) -> str:
     await shop.decide(await shop.fallout(_order_of(handle)), "abort")
     await handle.result()
@@ -153,6 +166,7 @@ ENDS = {
     "failed": _failed,
     "rejected": _rejected,
     "held": _held,
+    "suspending": _suspending,
 }
 
 

@@ -148,6 +148,11 @@ ASSETS = (
     ),
     plant("I18-tree", f"UPDATE orderloom.assets SET root = gen_random_uuid() {_is('wireless', '1.1')}"),
     plant("I18-tree", f"UPDATE orderloom.assets SET account = 'ACME-BA' {_is('wireless', '1.1')}"),
+    plant(
+        "I20",
+        f"""INSERT INTO orderloom.asset_claims (asset, order_id, root)
+            SELECT id, created_by_order, '1' FROM orderloom.assets {_is("wireless", "1")}""",
+    ),
     plant("I19", f"UPDATE orderloom.assets SET billing_type = 'discount' {_is('wireless', '1.1')}"),
     plant("I19", f"UPDATE orderloom.assets SET billing_type = NULL {_is('wireless', '1.1')}"),
 )

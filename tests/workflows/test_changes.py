@@ -3,10 +3,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from activities.messages import EndingsSeen
+from domain import allowed
 from domain.order import Action
+from models import submissions
 from tests.builders import ACCOUNTS, Line, line, order, raw
 from tests.shop import Shop
 
@@ -131,4 +135,42 @@ async def test_an_order_that_waits_for_its_turn_can_be_cancelled(shop: Shop):
     await asyncio.wait_for(later.result(), timeout=30)
     await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
     assert (shop.state(second.id), status(shop, gift)) == ("cancelled", "suspended")
+    await shop.is_sound()
+
+
+@pytest.mark.req("C35", "P3")
+async def test_an_order_that_is_called_off_before_it_begins_lets_the_next_one_go(shop: Shop):
+    gift = await a_gift(shop)
+    first = shop.change(raw(about(gift, Action.UPDATE, attributes={"colour": "red"})))
+    second = shop.change(raw(about(gift, Action.SUSPEND)))
+    later = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    await shop.run(first, approvals=("somebody has to see this",))
+    await shop.until(lambda: shop.state(first.id) == "pending")
+    await shop.cancel(first.id)
+    await asyncio.wait_for(later.result(), timeout=30)
+    assert (shop.state(first.id), shop.state(second.id), status(shop, gift)) == ("cancelled", "completed", "suspended")
+
+
+async def ended(shop: Shop) -> EndingsSeen:
+    seen: EndingsSeen = await shop.client.execute_workflow(
+        "ServiceEnds", id=f"ends-{uuid4()}", task_queue=shop.task_queue, result_type=EndingsSeen
+    )
+    return seen
+
+
+@pytest.mark.req("C06")
+async def test_what_reaches_its_end_with_no_order_ends_by_itself(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(allowed, "not_offered", lambda _: (), raising=False)
+    gift, other = await a_gift(shop), await a_gift(shop)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    for asset, ends in ((gift, today), (other, today + timedelta(days=1))):
+        await shop.changed(raw(about(asset, Action.UPDATE, service_end=ends.date())))
+    assert await ended(shop) == EndingsSeen(ended=1)
+    assert await ended(shop) == EndingsSeen(ended=0)
+    (id_,) = shop.rows("SELECT CAST(id AS text) AS id FROM orderloom.orders WHERE state = 'acknowledged'")
+    await asyncio.wait_for((await shop.run(submissions.submitted(shop.engine, id_["id"]))).result(), timeout=30)
+    assert (status(shop, gift), status(shop, other)) == ("inactive", "active")
+    assert shop.one("SELECT service_end FROM orderloom.assets WHERE id = :a", a=gift["id"]) == today
+    assert shop.one("SELECT actor FROM orderloom.audit WHERE object = :o", o=id_["id"]) == "system"
     await shop.is_sound()
