@@ -35,7 +35,7 @@ class Journal(Protocol):
         """
         ...
 
-    def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> bool:
+    def sent(self, order: str, *, steps: Sequence[str]) -> bool:
         """Write down, before it happens, that steps are sent past which there is no return.
 
         ``False`` when nothing may be sent any more: their bundle was given up.

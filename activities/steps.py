@@ -96,7 +96,7 @@ class StepActivities:
         A run that was reset may not know that it is not to happen any more.
         """
         proving = [x.id for x in batch.steps if in_flight.item(x.id).function in PROVING]
-        if proving and not self.journal.sent(in_flight.id, steps=proving, at=self.clock()):
+        if proving and not self.journal.sent(in_flight.id, steps=proving):
             raise ApplicationError("the bundle was given up", proving[0], type=GIVEN_UP, non_retryable=True)
 
 

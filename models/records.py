@@ -116,7 +116,7 @@ _SENT = Prepared(f"""
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = ANY(:steps) AND l.state IN ({_GIVEN_UP})
     ),
     sent AS (
-        UPDATE orderloom.plan_items SET state = 'inProgress', started_at = :at
+        UPDATE orderloom.plan_items SET state = 'inProgress', started_at = statement_timestamp()
          WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
            AND NOT EXISTS (SELECT FROM given_up)
     )
@@ -412,13 +412,15 @@ _JUDGED = changes(f"""
                                                             'code', code, 'step', step))
           FROM judged
     ),
+    open AS (
+        SELECT id FROM orderloom.orders WHERE id = CAST(:order AS uuid) AND state NOT IN ({quoted(FINAL)}) FOR UPDATE
+    ),
     changed AS (
         SELECT 0 AS position, COALESCE(CAST(:state AS text), 'revision_refused') AS type,
                jsonb_strip_nulls(jsonb_build_object('revision', CAST(:revision AS int), 'actor', actor,
                                                     'reason', judged.reason, 'code', code, 'step', step)) AS body
-          FROM judged, orderloom.orders AS o
-         WHERE o.id = CAST(:order AS uuid) AND o.state NOT IN ({quoted(FINAL)})
-           AND (CAST(:state AS text) IS NOT NULL OR code IS NOT NULL)
+          FROM judged, open
+         WHERE CAST(:state AS text) IS NOT NULL OR code IS NOT NULL
     )
 """)  # noqa: S608 - built from constants of this module
 
@@ -665,10 +667,10 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             return frozenset(connection.execute(stored, {"order": order}).scalars())
 
-    def sent(self, order: str, *, steps: Sequence[str], at: datetime) -> bool:
+    def sent(self, order: str, *, steps: Sequence[str]) -> bool:
         """Write down, before it happens, that steps are sent past which there is no return; ``False``: none may be."""
         with autocommit(self.engine) as connection:
-            return bool(_SENT.on(connection, order=order, steps=list(steps), at=at).scalar_one())
+            return bool(_SENT.on(connection, order=order, steps=list(steps)).scalar_one())
 
     def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.

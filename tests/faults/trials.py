@@ -1,0 +1,161 @@
+# ruff: noqa: ANN401 - what a world is joined with
+"""One story, struck once or several times; and many of them side by side."""
+
+import asyncio
+import random
+import signal
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from temporalio.client import WorkflowHandle
+
+from tests.faults import oracle, worlds
+from tests.faults.boundary import Boundary, Deed, Strike
+from tests.faults.house import House
+from tests.faults.orderer import AnotherStory, Violated
+from tests.faults.stories import Story
+from tests.faults.worlds import World
+from workflows.start import Declined
+
+OFTEN = 4
+"""A place that is passed more often, because something is tried again and again, is struck the first few times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of a story that was struck."""
+
+    what: str
+    struck: bool = True
+    covers: int = 0
+    kills: int = 0
+    predicted: int = 0
+    repeated: int = 0
+    effects: int = 0
+    reached: bool = False
+    """Whether what it is about came to pass: somebody's wish was agreed to."""
+    recovered_s: float | None = None
+    """How long after the last death something moved again."""
+    violations: Sequence[str] = field(default_factory=tuple)
+
+    def also(self, violations: Sequence[str]) -> "Trial":
+        """The same, with more that is wrong."""
+        return replace(self, violations=[*self.violations, *violations])
+
+
+async def golden(world: World, story: Story) -> Sequence[Boundary]:
+    """Every boundary that a story passes when nothing is wrong, in order."""
+    mark, before = world.journal.mark(), len(world.orders())
+    stuck = await told(world, story, before)
+    assert not stuck, stuck
+    return [x.boundary for x in world.journal.since(mark) if x.boundary.nth <= OFTEN]
+
+
+async def struck(world: World, story: Story, strikes: Sequence[Strike], *, name: str) -> Trial:
+    """A story, a process of which is struck at each of these places, one after the other; who dies is followed."""
+    part, deadly = strikes[0].at.part, strikes[0].deed is Deed.KILL
+    mark, before = world.journal.mark(), len(world.orders())
+    await world.parts[part].arm(strikes[0])
+    telling = asyncio.create_task(told(world, story, before))
+    deaths = await _survived(world, strikes, until=telling) if deadly else []
+    violations = [*await telling]
+    if len(deaths) < len(strikes):
+        await world.parts[part].arm(None)
+    orders, passed = world.orders()[before:], world.journal.since(mark)
+    after = await oracle.aftermath(world, orders, deaths, passed, part=part)
+    again = [x.at for x in passed if deaths and x.at > deaths[-1].at and x.boundary.part == part]
+    return Trial(
+        what=f"{name}: {strikes[0].at}",
+        struck=any(x.struck for x in passed) and not after.disturbed,
+        kills=len(deaths),
+        predicted=after.predicted,
+        repeated=after.repeated,
+        effects=after.effects,
+        recovered_s=min(again) - deaths[-1].at if again else None,
+        violations=[*violations, *after.violations, *await oracle.broken(world)],
+    )
+
+
+async def _survived(world: World, strikes: Sequence[Strike], *, until: asyncio.Task[Any]) -> Sequence[oracle.Death]:
+    """The deaths, each followed by another process at once, until all have died or the story has ended."""
+    part = strikes[0].at.part
+    deaths: list[oracle.Death] = []
+    while len(deaths) < len(strikes):
+        process = world.parts[part]
+        ended = asyncio.create_task(process.end())
+        await asyncio.wait({ended, until}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            ended.cancel()
+            break
+        assert ended.result() == -signal.SIGKILL, f"the {part} ended with {ended.result()}"
+        deaths.append(oracle.Death(pid=process.pid, at=time.time()))
+        process.kill()
+        following = strikes[len(deaths) :]
+        await world.start(part, strike=following[0] if following else None)
+    return deaths
+
+
+async def told(world: World, story: Story, before: int) -> Sequence[str]:
+    """The story is told, and people see to what it leaves open; what is stuck at the end."""
+    found: list[str] = []
+    run: object = None
+    try:
+        run = await story(world)
+    except (AnotherStory, AssertionError, Declined, ValueError):
+        pass  # a worker that died took a switch with it: whatever became of the order, it must be right
+    except Violated as violated:
+        found.append(str(violated))
+    world.shop.heal()
+    found += await oracle.quiet(world, world.orders()[before:])
+    if isinstance(run, WorkflowHandle):
+        found += await oracle.ended(run)
+    return [*found, *world.shop.broken_promises()]
+
+
+Some = TypeVar("Some")
+Try = Callable[[World], Awaitable[Trial]]
+HARNESS = "the harness"
+"""Begins what is wrong with these tests themselves."""
+SLOTS = 8
+SHIFT = 30
+"""A world is renewed after so many trials: what they left behind is looked at again after each."""
+
+
+async def side_by_side(
+    house: House, tries: Iterable[Try], *parts: str, heard: Callable[[Trial], object], slots: int = SLOTS, **joined: Any
+) -> Sequence[Trial]:
+    """All trials, in worlds of these parts that are new after a while, and after anything was wrong in them."""
+    waiting, done = iter(tries), list[Trial]()
+
+    async def slot() -> None:
+        again = True
+        while again:
+            again = False
+            async with worlds.opened(house, *parts, **joined) as world:
+                for place, attempt in enumerate(waiting, 1):
+                    trial = await _tried(world, attempt)
+                    done.append(trial)
+                    heard(trial)
+                    again = place == SHIFT or bool(trial.violations)
+                    if again:
+                        break
+
+    await asyncio.gather(*(slot() for _ in range(slots)))
+    return done
+
+
+async def _tried(world: World, attempt: Try) -> Trial:
+    try:
+        return await attempt(world)
+    except Exception as error:  # noqa: BLE001 - a harness that fails is a finding, not the end of all
+        return Trial(what=str(attempt), violations=[f"{HARNESS}: {''.join(traceback.format_exception(error))}"])
+
+
+def shuffled(found: Sequence[Some], seed: int) -> Sequence[Some]:
+    """The same in another order, so that long stories do not stand in line behind one another."""
+    mixed = [*found]
+    random.Random(seed).shuffle(mixed)  # noqa: S311 - no secret
+    return mixed
