@@ -16,7 +16,7 @@ from adapters.billing.client import BillingClient
 from adapters.billing.embedded import EmbeddedBilling
 from api.app import create_app
 from api.house import House
-from settings import Neighbours, Settings
+from settings import AssetBasedOrdering, Neighbours, Settings
 from sql.connections import connect
 from workflows.payloads import DATA_CONVERTER
 
@@ -69,6 +69,7 @@ def house(settings: Settings, engine: Engine, temporal: Client) -> House:
         temporal_ui_url=settings.temporal_ui_url,
         billing_references=lambda product: billing.references(product=product),
         due_times=settings.due_times,
+        asset_based_ordering=settings.asset_based_ordering is AssetBasedOrdering.ON,
     )
 
 

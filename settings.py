@@ -45,6 +45,13 @@ class Schedules(StrEnum):
     OFF = "off"
 
 
+class AssetBasedOrdering(StrEnum):
+    """Whether what is installed is shown for ordering, and changed by orders (A05)."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class Settings(BaseSettings):
     """Every setting of the system; the variable of a field is `ORDERLOOM_` and its name in capitals."""
 
@@ -85,6 +92,9 @@ class Settings(BaseSettings):
 
     billing_url: HttpUrl | None = None
     """The billing system, with `neighbours=urls`."""
+
+    asset_based_ordering: AssetBasedOrdering = AssetBasedOrdering.ON
+    """`off`: no service profiles (404) and no changes of assets (409); new products are ordered as ever (A05)."""
 
     propagated_fields: frozenset[str] = frozenset({"state"})
     """What lines take over from the bundle above them (B29): `state`, also `actual_delivery_at`; never ids or keys."""

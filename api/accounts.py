@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from api import answers, errors
 from api.answers import ThePage, answer, listed
@@ -133,21 +133,30 @@ _ASSETS = {
 }  # fmt: skip
 
 
-@router.get("/{account_id}/service-profile", summary="Read the service profile", responses=_ASSETS)
+async def _offered(house: TheHouse) -> None:
+    """Refuse the views from which assets are changed where asset-based ordering is off (A05)."""
+    if not house.asset_based_ordering:
+        raise Problem(404, "Asset-based ordering is off", "This house shows no service profiles.")
+
+
+_VIEW = [Depends(_offered)]
+
+
+@router.get("/{account_id}/service-profile", summary="Read the service profile", responses=_ASSETS, dependencies=_VIEW)
 def service_profile(account_id: AccountId, house: TheHouse, page: ThePage) -> Response:
     """What the customer has: active and suspended assets of the account and of the accounts below it (A01, A14)."""
     _account(house, account_id)
     return _listed(house, views.profile(house.engine, account_id, page))
 
 
-@router.get("/{account_id}/installed-assets", summary="List installed assets", responses=_ASSETS)
+@router.get("/{account_id}/installed-assets", summary="List installed assets", responses=_ASSETS, dependencies=_VIEW)
 def installed_assets(account_id: AccountId, house: TheHouse, page: ThePage) -> Response:
     """All assets of the service profile (A04, A06)."""
     _account(house, account_id)
     return _listed(house, views.profile(house.engine, account_id, page))
 
 
-@router.get("/{account_id}/billing-items", summary="List billing items", responses=_ASSETS)
+@router.get("/{account_id}/billing-items", summary="List billing items", responses=_ASSETS, dependencies=_VIEW)
 def billing_items(account_id: AccountId, house: TheHouse, page: ThePage) -> Response:
     """The assets of the service profile that have a billing type: the same assets, seen from billing (A04, A06)."""
     _account(house, account_id)
@@ -162,6 +171,7 @@ def _listed(house: House, found: Listed) -> Response:
 @router.get(
     "/{account_id}/customer-portal",
     summary="Read the customer portal",
+    dependencies=_VIEW,
     responses={
         200: {"model": PortalAnswer, **answers.documented("Six sections.", examples.PORTAL)},
         **errors.documented(404, 422),

@@ -33,7 +33,7 @@ def _standings(house: House, assets: Sequence[Found]) -> Mapping[str, Standing]:
     for asset in assets:
         of_account.setdefault(asset["account"], []).append(asset["id"])
     found: dict[str, Standing] = {}
-    if of_account:
+    if of_account and house.asset_based_ordering:
         catalog = catalogs.current(house.engine)
         for account, ids in of_account.items():
             known = facts.about(house.engine, ids, account=account, arrived=datetime.now(UTC))

@@ -54,6 +54,12 @@ def refused(order: Order, catalog: Catalog, facts: Facts) -> tuple[Violation, ..
     return validate(*asked) or not_offered(order) or too_many_lines(order) or too_many_steps(*asked)
 
 
+def is_conflict(violation: Violation) -> bool:
+    """Whether what is installed, or open on it, contradicts what is asked, rather than what is asked itself."""
+    is_state = violation.code == "ASSET_STATE" and violation.field in ("action", "asset")
+    return is_state or violation.code == "OPEN_DELETE"
+
+
 def standings(catalog: Catalog, facts: Facts) -> Mapping[str, Standing]:
     """Where each asset of the facts stands, by id: an action is allowed when the least order of it would be taken."""
     found: dict[str, Standing] = {}

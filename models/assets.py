@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Engine, Row
 
 from domain.asset import Asset
 from domain.change import due
 from domain.facts import Pending
 from domain.order import FINAL, Order, State
 from models.tables import quoted
+from sql.connections import autocommit
 from sql.prepared import Prepared
 
 _ORDER = TypeAdapter(Order)
@@ -66,6 +67,12 @@ def lock(connection: Connection, assets: Collection[str]) -> None:
 def trees(connection: Connection, assets: Collection[str]) -> Sequence[Asset]:
     """The whole trees of these assets, parents before what is below them."""
     return [_ASSET.validate_python(row._asdict()) for row in _TREES.on(connection, assets=[*assets])]
+
+
+def one(engine: Engine, asset: str) -> Asset | None:
+    """One asset as it stands."""
+    with autocommit(engine) as connection:
+        return next((x for x in trees(connection, [asset]) if x.id == asset), None)
 
 
 def pending(connection: Connection, assets: Collection[str], *, but_of: str | None = None) -> tuple[Pending, ...]:

@@ -53,6 +53,13 @@ _RUN = {
     "status": "starting",
     "temporal_ui": f"http://127.0.0.1:8233/namespaces/default/workflows/order-{ORDER_ID}",
 }
+CHANGE = {
+    **_SUMMARY,
+    "number": 1002,
+    "actions": ["suspend"],
+    "lines": [{**_LINE, "action": "suspend", "asset": ASSET_ID, "due_date": "2026-07-01", "billing": None}],
+    "run": _RUN,
+}
 DRAFT = {
     **_SUMMARY,
     "number": None,
