@@ -16,11 +16,11 @@ FINISHED = """
     A01 A02 A03 A04 A05 A06 A07 A08 A11 A12 A16 A17 A18 A19 A20
     B01 B02 B03 B04 B05 B06 B07 B08 B09 B10 B11 B12 B13 B14 B16 B17 B18 B19 B20 B22 B23 B27 B28 B29 B30 B31 B32 B33 B34
     B35 B36 B37 B40 B41 B43 B44 B45 B46 B47 B48 B49 B55 B60 B61 B62 B63 B66 B67 B70
-    C15 C23
+    C15
     F05 F06 F07 F12 F16 F26 F31 F41
     W1 W2 W3 W4 W5 W7
 """
-"""The rows that must hold, of what is finished: the profile's read side, the catalog, Add orders, fallout, reports."""
+"""The rows that must hold, of what is finished: profile and what is asked of it, catalog, orders, fallout, reports."""
 
 _ROW = re.compile(r"^\| ([A-PR-Z]+\d+) \|", re.MULTILINE)  # Q rows are questions
 
