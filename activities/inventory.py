@@ -11,7 +11,7 @@ from activities.journal import Journal, Send, Sending, ask, take_back
 from activities.messages import Taken
 from activities.neighbours import Inventory
 from domain.inventory import Delivery, Reservation, demands
-from domain.neighbour import Refused
+from domain.neighbour import Refused, Unacceptable
 from domain.plan import Function, Undo
 from domain.progress import Done
 
@@ -42,7 +42,7 @@ class InventoryActivities:
             self.journal,
             sending,
             call=lambda: self._hold(sending),
-            known=lambda: self.inventory.query(key=sending.key),
+            known=lambda: self._known(sending.key, sending.key),
             kinds=(Reservation, Refused),
         )
         return self._reserved(sending, answer)
@@ -77,7 +77,7 @@ class InventoryActivities:
             self.journal,
             sending,
             call=lambda: self.inventory.commit(key=sending.key, reservation=reservation),
-            known=lambda: self.inventory.query(key=sending.key),
+            known=lambda: self._known(sending.key, reservation),
             kinds=(Reservation, Refused),
         )
         return self._reserved(sending, answer)
@@ -92,6 +92,13 @@ class InventoryActivities:
             return answer
         result = _RESERVATION.dump_python(answer, mode="json")
         return Done(step=sending.item.id, key=sending.key, at=self.clock(), result=result)
+
+    def _known(self, key: str, reservation: str) -> object:
+        """What inventory remembers for a key, which is about that reservation; anything else is not acceptable."""
+        answer = self.inventory.query(key=key)
+        if isinstance(answer, Reservation) and answer.key != reservation:
+            raise Unacceptable(f"inventory answers about {answer.key}, asked about {reservation}")
+        return answer
 
     def _reservation(self, sending: Sending) -> str:
         """The key under which the bundle's reservation was made."""

@@ -80,6 +80,19 @@ class Resolution:
     input: Mapping[str, Scalar | Mapping[str, Scalar]] = field(default_factory=dict)
 
 
+LONGEST_SAID = 100_000
+"""How many characters a person may say at once: a run keeps all of it for ever."""
+
+
+def objection_to_words(actor: str, reason: str, said: object = "") -> tuple[str, str] | None:
+    """Why what a person said is not taken, whatever it is about: a stable code and a sentence; ``None`` when it is."""
+    if not actor.strip() or not reason.strip():
+        return "NO_REASON", "actor and reason are needed"
+    if len(actor) + len(reason) + len(str(said)) > LONGEST_SAID:
+        return "INPUT", f"that is longer than {LONGEST_SAID:,} characters"
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Word:
     """An operator's word to a run, small enough to be typed: about a fallout, or all that are open if none is named.

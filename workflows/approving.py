@@ -6,6 +6,7 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import Approved
 from domain.approval import Approval, Verdict
 from domain.order import State
+from domain.progress import objection_to_words
 from workflows.changing import Changing
 from workflows.messages import OrderRun
 
@@ -84,6 +85,4 @@ class Approving(Changing):
             return "NOT_OPEN", "the order does not wait for approval"
         if approval.decision not in {*Verdict}:
             return "NOT_ALLOWED", "it is approve or reject"
-        if not approval.actor.strip() or not approval.reason.strip():
-            return "NO_REASON", "actor and reason are needed"
-        return None
+        return objection_to_words(approval.actor, approval.reason)

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import Amendment, Decomposition, Ended, Revising
 from domain.fallout import Decision
 from domain.order import FINAL, State
-from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised
+from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised, objection_to_words
 from workflows.carrying import Carrying
 from workflows.messages import OrderRun, RevisionWish
 
@@ -49,8 +49,8 @@ class Changing(Carrying):
 
     @cancel.validator
     def _may_cancel(self, cancellation: Cancellation) -> None:
-        if not cancellation.actor.strip() or not cancellation.reason.strip():
-            raise ApplicationError("actor and reason are needed", type="NO_REASON", non_retryable=True)
+        if objection := objection_to_words(cancellation.actor, cancellation.reason):
+            raise ApplicationError(objection[1], type=objection[0], non_retryable=True)
 
     @workflow.signal(name="cancel", description="Cancel the order: for batches. Like the update, without an answer.")
     async def cancel_if_possible(self, cancellation: Cancellation) -> None:

@@ -11,7 +11,7 @@ from activities.messages import Opened
 from domain.fallout import Decision, actual_date, correction
 from domain.order import State
 from domain.plan import StepState
-from domain.progress import Closing, Resolution, Word
+from domain.progress import Closing, Resolution, Word, objection_to_words
 from workflows.progress import StepProgress, Undecided
 from workflows.under_way import SAID_BEFORE_WRITTEN, UnderWay
 
@@ -167,8 +167,8 @@ class Deciding(UnderWay):
             return "NOT_OPEN", "that fallout is not open"
         if resolution.decision not in (allowed := self._progress.allowed(undecided)):
             return "NOT_ALLOWED", f"here may be decided: {', '.join(allowed)}"
-        if not resolution.actor.strip() or not resolution.reason.strip():
-            return "NO_REASON", "actor and reason are needed"
+        if objection := objection_to_words(resolution.actor, resolution.reason, resolution.input):
+            return objection
         try:
             match resolution.decision:
                 case Decision.RETRY_WITH:

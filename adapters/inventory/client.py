@@ -71,7 +71,9 @@ class InventoryClient:
 
     def query(self, *, key: str) -> Reservation | Delivery | Retired | Refused | None:
         """The answer remembered for a key."""
-        return self._remote.ask(QUERY, {"key": key})
+        return self._remote.ask(
+            QUERY, {"key": key}, fits=lambda x: not isinstance(x, Delivery | Retired) or x.key == key
+        )
 
     def close(self) -> None:
         """Close the connections that are kept open."""

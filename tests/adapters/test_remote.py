@@ -271,6 +271,9 @@ def test_an_answer_is_about_what_was_asked():
         with talking_to(saying(200, _json(answer)), InventoryClient) as (_, inventory), pytest.raises(Unacceptable):
             inventory.reserve(key=KEY, order="1", demands=[Demand(line="1", sku="R")])
     proof = {"key": KEY, "line": "2", "at": "2026-05-01T00:00:00Z"}
+    remembered = {**proof, "key": "another"}
+    with talking_to(saying(200, _json(remembered)), InventoryClient) as (_, inventory), pytest.raises(Unacceptable):
+        inventory.query(key=KEY)
     with talking_to(saying(200, _json(proof)), InventoryClient) as (_, inventory), pytest.raises(Unacceptable):
         inventory.deliver(key=KEY, reservation="r", line="1")
     billed: dict[str, object] = {

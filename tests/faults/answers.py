@@ -31,6 +31,8 @@ class Operation:
 
     path: str
     story: str
+    asked: int = 0
+    """How many persons are asked in that story when nothing is wrong on the wire."""
 
     @property
     def takes_back(self) -> bool:
@@ -42,11 +44,15 @@ async def operations(house: House) -> Sequence[Operation]:
     """Every operation that changes something at a neighbour, with the first story that comes by."""
     found: dict[str, Operation] = {}
     async with worlds.opened(house, *PARTS) as world:
+        await golden(world, next(iter(ORDER_TYPES.values())))  # what is asked only once has been asked
         for name, story in ORDER_TYPES.items():
-            for passed in await golden(world, story):
-                method, _, path = passed.what.removeprefix("http ").partition(" ")
+            before = len(world.orders())
+            passed = await golden(world, story)
+            asked = _fallouts(world, world.orders()[before:])
+            for place in passed:
+                method, _, path = place.what.removeprefix("http ").partition(" ")
                 if method == "POST" and path not in found:
-                    found[path] = Operation(path=path, story=name)
+                    found[path] = Operation(path=path, story=name, asked=asked)
     return [*found.values()]
 
 
@@ -78,14 +84,17 @@ async def wronged(world: World, operation: Operation, mischief: Sequence[Mischie
     await world.worker.tell([])
     orders, passed = world.orders()[before:], world.journal.since(mark)
     last = mischief[-1].mode
-    asked = _fallouts(world, orders) - _expected_of(operation.story)
+    asked = _fallouts(world, orders) - operation.asked
     if asked != (last in FALLS_OUT and not operation.takes_back):
         violations.append(f"B5: {asked} persons were asked")
-    if last.endswith("_after") and len(mischief) == 1 and not operation.takes_back:
+    if last.endswith("_after") and last is not Mode.DRIP_AFTER and len(mischief) == 1 and not operation.takes_back:
         again = [key for key, times in _received(passed, operation.path).items() if times > 1]
         violations += [f"B7: {key} was sent again, though the neighbour had it" for key in again]
     if last is Mode.E429 and (pause_s := _pause(passed, operation.path)) < PAUSE_S * 0.9:
         violations.append(f"B4: asked again after {pause_s:.2f} s, {PAUSE_S} s were asked for")
+    reached = any(x.boundary.what.startswith("http ") and x.boundary.what.endswith(mischief[-1].path) for x in passed)
+    if not reached:
+        violations.append(f"N1: nobody asked {mischief[-1].path}")
     if decoy.hits > seen:
         violations.append("B6: a redirect was followed")
     return Trial(
@@ -99,10 +108,6 @@ async def wronged(world: World, operation: Operation, mischief: Sequence[Mischie
 def _fallouts(world: World, orders: Sequence[str]) -> int:
     count = "SELECT count(*) FROM orderloom.fallouts WHERE order_id = ANY(CAST(:o AS uuid[]))"
     return int(world.shop.one(count, o=list(orders)))
-
-
-def _expected_of(story: str) -> int:
-    return int(story in ("refused_and_given_up", "one_of_two_given_up"))
 
 
 def _received(passed: Sequence[Passed], path: str) -> Counter[str | None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
-from temporalio.client import WorkflowHandle
+from temporalio.client import RPCTimeoutOrCancelledError, WorkflowHandle
 from temporalio.service import RPCError
 
 from adapters.switches import Mode, Switch
@@ -72,7 +72,7 @@ async def _poisoned(there: House, kind: str) -> Trial:
 
 async def _seen(world: World, order_id: str, *, since: float) -> Sequence[str]:
     """What the work list says of an order, looked for as the schedule does."""
-    asked = "SELECT message FROM orderloom.fallouts WHERE order_id = :o AND state = 'open'"
+    asked = "SELECT message FROM orderloom.fallouts WHERE order_id = :o AND state = 'open' AND code <> 'REFUSED'"
     while time.monotonic() - since < SEEN_WITHIN_S:
         await world.shop.look()
         if found := world.shop.rows(asked, o=order_id):
@@ -107,8 +107,8 @@ async def _decided_at_length(world: World, size: int) -> Trial:
     world.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1))
     handle = await world.shop.start(order(INTERNET))
     fallout = await world.shop.fallout(handle.id.removeprefix("order-"))
-    with contextlib.suppress(Declined, RPCError):
-        await asyncio.wait_for(Shop.decide(world.shop, fallout, "retry", note="x" * size), 10)
+    with contextlib.suppress(Declined, RPCError, RPCTimeoutOrCancelledError):
+        await Shop.decide(world.shop, fallout, "retry", note="x" * size)
     return await _judged(world, handle, f"a person decides in {size:,} bytes")
 
 

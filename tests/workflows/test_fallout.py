@@ -204,6 +204,7 @@ async def test_a_network_that_takes_its_time_is_asked_again_and_billed_from_its_
         ({"decision": "explode"}, "NOT_ALLOWED"),
         ({"actor": " "}, "NO_REASON"),
         ({"reason": ""}, "NO_REASON"),
+        ({"reason": "because " * 13_000}, "INPUT"),
         ({"decision": "retry_with", "input": {"price": "0"}}, "INPUT"),
     ],
 )
