@@ -1,4 +1,4 @@
-"""The billing protocol's calls: synchronize, initiate, fulfill, purchase; void is the undo of initiate."""
+"""The billing protocol's calls: what is new in two phases or one, and what changes; void is the undo of initiate."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,14 +11,23 @@ from activities.journal import Journal, Send, Sending, ask, take_back
 from activities.messages import Taken
 from activities.neighbours import Billing
 from activities.records import Accounts
-from domain.billing import Account, Billed, carried, initiated_services
+from domain.billing import (
+    Account,
+    Billed,
+    Repointed,
+    carried,
+    charge,
+    charged_service,
+    initiated_services,
+    moves,
+    updates,
+)
 from domain.in_flight import InFlight
 from domain.neighbour import Refused
 from domain.plan import PROVING, Function, PlanItem, Undo
 from domain.progress import Done
 
-_BILLED = TypeAdapter(Billed)
-_ACCOUNT = TypeAdapter(Account)
+_ANSWER: TypeAdapter[Account | Billed | Repointed] = TypeAdapter(Account | Billed | Repointed)
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,12 @@ class BillingActivities:
             Function.INITIATE_BILLING: self._initiate,
             Function.FULFILL_BILLING: self._fulfill,
             Function.PURCHASE: self._purchase,
+            Function.REPOINT: self._repoint,
+            Function.CHARGE: self._charge,
+            Function.UPDATE_BILLING: self._update,
+            Function.SUSPEND_BILLING: self._suspend,
+            Function.RESUME_BILLING: self._resume,
+            Function.CLOSE_BILLING: self._terminate,
         }
 
     def _sync(self, sending: Sending) -> Done | Refused:
@@ -54,7 +69,7 @@ class BillingActivities:
             return answer
         at = self.clock()
         self.accounts.synchronized(account.id, at=at)
-        return Done(step=sending.item.id, key=sending.key, at=at, result=_ACCOUNT.dump_python(answer, mode="json"))
+        return Done(step=sending.item.id, key=sending.key, at=at, result=_ANSWER.dump_python(answer, mode="json"))
 
     def _initiate(self, sending: Sending) -> Done | Refused:
         """Phase one: instances and products exist in billing before anything is activated (B49, F21)."""
@@ -82,6 +97,45 @@ class BillingActivities:
             sending, lambda: self.billing.purchase(key=sending.key, order=order, actual=actual), at=actual
         )
 
+    def _repoint(self, sending: Sending) -> Done | Refused:
+        """Have billing know what has moved by its new assets, under the ids it has (B53)."""
+        moved, actual = moves(sending.in_flight, sending.item), self._actual(sending)
+        return self._bill(sending, lambda: self.billing.repoint(key=sending.key, moves=moved, actual=actual), at=actual)
+
+    def _charge(self, sending: Sending) -> Done | Refused:
+        """Post what a change costs to the service that it costs something for (B26, B58)."""
+        in_flight, item, actual = sending.in_flight, sending.item, self._actual(sending)
+        service, asked = charged_service(in_flight, item), charge(in_flight, item)
+        return self._bill(
+            sending,
+            lambda: self.billing.charge(key=sending.key, service=service, charge=asked, actual=actual),
+            at=actual,
+        )
+
+    def _update(self, sending: Sending) -> Done | Refused:
+        """Have a service, and products in it, be otherwise: in one call (B54, B56)."""
+        changed, actual = updates(sending.in_flight, sending.item), self._actual(sending)
+        return self._bill(
+            sending, lambda: self.billing.update(key=sending.key, updates=changed, actual=actual), at=actual
+        )
+
+    def _suspend(self, sending: Sending) -> Done | Refused:
+        """Let what rests be billed no more, since it does (B50)."""
+        return self._become(sending, self.billing.suspend)
+
+    def _resume(self, sending: Sending) -> Done | Refused:
+        """Let what runs again be billed again, since it does (B50)."""
+        return self._become(sending, self.billing.resume)
+
+    def _terminate(self, sending: Sending) -> Done | Refused:
+        """End what is off, as of when it went off (B42, B51)."""
+        return self._become(sending, self.billing.terminate)
+
+    def _become(self, sending: Sending, call: Callable[..., Billed | Refused]) -> Done | Refused:
+        asset = sending.in_flight.asset(sending.in_flight.order.by_id[sending.item.subject])
+        actual = self._actual(sending)
+        return self._bill(sending, lambda: call(key=sending.key, asset=asset, actual=actual), at=actual)
+
     def _actual(self, sending: Sending) -> datetime:
         """The date from which a step is billed: told, or that of the proof that was made in the same batch (5.3)."""
         if sending.actual is not None:
@@ -102,14 +156,16 @@ class BillingActivities:
                 return answer
         return None
 
-    def _bill(self, sending: Sending, call: Callable[[], Billed | Refused], *, at: datetime) -> Done | Refused:
+    def _bill(
+        self, sending: Sending, call: Callable[[], Billed | Repointed | Refused], *, at: datetime
+    ) -> Done | Refused:
         answer = ask(
             self.journal,
             sending,
             call=call,
             known=lambda: self.billing.query(key=sending.key),
-            kinds=(Billed, Refused),
+            kinds=(Billed, Repointed, Refused),
         )
         if isinstance(answer, Refused):
             return answer
-        return Done(step=sending.item.id, key=sending.key, at=at, result=_BILLED.dump_python(answer, mode="json"))
+        return Done(step=sending.item.id, key=sending.key, at=at, result=_ANSWER.dump_python(answer, mode="json"))

@@ -1,4 +1,4 @@
-"""Reserve, deliver and commit stock and numbers; release is the undo of reserve."""
+"""Reserve, deliver and commit stock and numbers, and take numbers back; release is the undo of reserve."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from temporalio import activity
 from activities.journal import Journal, Send, Sending, ask, take_back
 from activities.messages import Taken
 from activities.neighbours import Inventory
-from domain.inventory import Delivery, Reservation, demands
+from domain.inventory import Delivery, Reservation, Retired, demands, retirements
 from domain.neighbour import Refused, Unacceptable
 from domain.plan import Function, Undo
 from domain.progress import Done
 
 _RESERVATION = TypeAdapter(Reservation)
 _DELIVERY = TypeAdapter(Delivery)
+_RETIRED = TypeAdapter(Retired)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class InventoryActivities:
             Function.RESERVE: self._reserve,
             Function.DELIVER: self._deliver,
             Function.COMMIT: self._commit,
+            Function.RETIRE: self._retire,
         }
 
     def _reserve(self, sending: Sending) -> Done | Refused:
@@ -81,6 +83,21 @@ class InventoryActivities:
             kinds=(Reservation, Refused),
         )
         return self._reserved(sending, answer)
+
+    def _retire(self, sending: Sending) -> Done | Refused:
+        """Take back what disconnected assets have out of pools, or had before they got another number (F13, F28)."""
+        given = retirements(sending.in_flight, sending.item, sending.tree())
+        answer = ask(
+            self.journal,
+            sending,
+            call=lambda: self.inventory.retire(key=sending.key, retirements=given),
+            known=lambda: self.inventory.query(key=sending.key),
+            kinds=(Retired, Refused),
+        )
+        if isinstance(answer, Refused):
+            return answer
+        result = _RETIRED.dump_python(answer, mode="json")
+        return Done(step=sending.item.id, key=sending.key, at=self.clock(), result=result)
 
     @activity.defn(name=Undo.RELEASE.value)
     def release(self, taken: Taken) -> None:

@@ -122,7 +122,8 @@ def _invariants() -> "Sequence[Invariant]":
         *ledgers.billing(
             calls=billing.CALLS,
             initiated=billing.INITIATED,
-            active=billing.ACTIVE,
+            begun=billing.BEGUN,
+            states=billing.STATES,
             objects=billing.OBJECTS,
             charges=billing.CHARGES,
         ),

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from domain.catalog import ACCOUNT_LEVEL, BillingPhase, BillingType
+from domain.change_plan import told
 from domain.decomposed import Decomposed
 from domain.in_flight import InFlight
 from domain.money import Money
@@ -242,3 +243,42 @@ def initiated_services(in_flight: InFlight, item: PlanItem) -> tuple[ServiceOrde
 def carried(in_flight: InFlight, item: PlanItem) -> ServiceOrder:
     """All that the closing billing call of a service, or of a line billed alone, carries."""
     return service_order(in_flight.decomposed, in_flight.id, in_flight.lines(item), items_too=True)
+
+
+def updates(in_flight: InFlight, item: PlanItem) -> tuple[Update, ...]:
+    """What is otherwise in billing with a service and products in it: of each line what billing is told of."""
+    decomposed = in_flight.decomposed
+    return tuple(
+        Update(
+            asset=in_flight.asset(line),
+            line=line.id,
+            changes=told(decomposed, line),
+            service_id=line.service_id,
+            billing_account=line.billing_account,
+            billing_profile=line.billing_profile,
+            price=line.price or decomposed.product(line).price,
+            promotion_ref=line.promotion_ref,
+            quantity=line.quantity,
+        )
+        for line in in_flight.lines(item)
+    )
+
+
+def charged_service(in_flight: InFlight, item: PlanItem) -> str:
+    """The asset of the service to whose balance group a service charge is posted (B26, B58)."""
+    line = in_flight.order.by_id[item.subject]
+    return line.service or in_flight.asset(in_flight.order.by_id[line.related_line or ""])
+
+
+def charge(in_flight: InFlight, item: PlanItem) -> PurchaseOrder:
+    """What a change costs."""
+    return _purchase(in_flight.decomposed, in_flight.id, in_flight.order.by_id[item.subject])
+
+
+def moves(in_flight: InFlight, item: PlanItem) -> tuple[Move, ...]:
+    """The old and the new asset of each thing that moves (B53)."""
+    by_id = in_flight.order.by_id
+    return tuple(
+        Move(old=in_flight.asset(by_id[x.related_line or ""]), new=in_flight.asset(x), line=x.id)
+        for x in in_flight.lines(item)
+    )

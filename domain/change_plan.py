@@ -6,12 +6,12 @@ from functools import cached_property
 
 from domain.catalog import ACCOUNT_LEVEL, BillingType
 from domain.decomposed import Decomposed
-from domain.order import TECHNICAL, Action, OrderLine
+from domain.order import CHANGEABLE, TECHNICAL, Action, OrderLine
 from domain.plan import Function, PlanItem
 
-BY_BILLING = frozenset({"service_id", "billing_account", "billing_profile", "price", "promotion_ref", "quantity"})
-"""The changes that billing is told of: the first three of a service, the others of what was purchased (B54, B56)."""
-
+_OF_SERVICE = frozenset({"service_id", "billing_account", "billing_profile"})
+_OF_PRODUCT = frozenset({"price", "promotion_ref", "quantity"})
+_PURCHASED = frozenset({BillingType.SUBSCRIPTION, BillingType.DISCOUNT})
 _OFF = {Action.SUSPEND: Function.SUSPEND, Action.DELETE: Function.DISCONNECT, Action.MOVE_DELETE: Function.DISCONNECT}
 _IN_BILLING = {
     Action.SUSPEND: Function.SUSPEND_BILLING,
@@ -19,6 +19,18 @@ _IN_BILLING = {
     Action.DELETE: Function.CLOSE_BILLING,
 }
 Items = tuple[PlanItem, ...]
+
+
+def told(decomposed: Decomposed, line: OrderLine) -> tuple[str, ...]:
+    """Which of a line's changes billing is told of: a service's accounts and id, and what a product costs (B54, B56).
+
+    A component has its accounts from its service; what stands on an account, one of its own.
+    """
+    product = decomposed.product(line)
+    alone = product.billing_service_type == ACCOUNT_LEVEL
+    of_service = _OF_SERVICE if product.is_service else {"billing_account"} if alone else frozenset()
+    of_product = _OF_PRODUCT if product.billing_type in _PURCHASED else frozenset()
+    return tuple(x for x in CHANGEABLE if x in (of_service | of_product) & {*(line.changes or ())})
 
 
 @dataclass(frozen=True)
@@ -120,8 +132,10 @@ class Changes:
     # in billing
 
     def _moved(self) -> list[OrderLine]:
-        """What billing knows of what moves: it is only to know it by its new assets (B53)."""
-        return [x for x in self.lines if x.action is Action.MOVE_ADD and self._is_billed(x)]
+        """What billing knows of what moves, also what was charged once: it is only to know it otherwise (B53)."""
+        known = {BillingType.SERVICE_BUNDLE, BillingType.ITEM} | _PURCHASED
+        moved = (x for x in self.lines if x.action is Action.MOVE_ADD)
+        return [x for x in moved if self.decomposed.product(x).billing_type in known]
 
     def _charges(self, after: Items) -> Items:
         return tuple(self._item(Function.CHARGE, x, (x,), after) for x in self.lines if x.is_charge)
@@ -132,7 +146,7 @@ class Changes:
         for line in (x for x in self.asked if self._is_billed(x)):
             service = self.decomposed.service_of(line)
             if line.action is Action.UPDATE:
-                if BY_BILLING & {*(line.changes or ())}:
+                if told(self.decomposed, line):
                     updated.setdefault(self._billed_as(line, service), []).append(line)
             elif line.action in _IN_BILLING and (service is line or not self._goes_with(line, service)):
                 own = (x for x in self.asked if x is line or (self._goes_with(x, line) and self._is_billed(x)))
@@ -159,8 +173,7 @@ class Changes:
 
     def _is_billed(self, line: OrderLine) -> bool:
         """Whether billing has something of it that goes on: what was charged once is over (B14, B37)."""
-        ongoing = (BillingType.SERVICE_BUNDLE, BillingType.SUBSCRIPTION, BillingType.DISCOUNT)
-        return self.decomposed.product(line).billing_type in ongoing
+        return self.decomposed.product(line).billing_type in {BillingType.SERVICE_BUNDLE} | _PURCHASED
 
     def _retired(self) -> list[OrderLine]:
         """What gives a number or an address back: disconnected, or with another one from now on."""

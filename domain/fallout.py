@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from domain.in_flight import CORRECTABLE, Correction
 from domain.order import Scalar
-from domain.plan import Function, System, Undo
+from domain.plan import NO_RETURN, Function, System, Undo
 
 
 class Decision(StrEnum):
@@ -66,11 +66,15 @@ _BY_CODE = {ACTIVE_NOT_BILLED: 1, BILLED_NOT_ACTIVE: 2}
 _BY_FUNCTION: Mapping[str, int] = {
     Function.FULFILL_BILLING: 1,
     Function.PURCHASE: 1,
+    Function.RESUME_BILLING: 1,
     Undo.DEACTIVATE: 1,
+    Function.SUSPEND_BILLING: 2,
+    Function.CLOSE_BILLING: 2,
     Function.ASSET: 2,
     Undo.VOID_INITIATED: 3,
     Undo.RELEASE: 4,
     Function.COMMIT: 4,
+    Function.RETIRE: 4,
 }
 _BY_TYPE = {FalloutType.SYSTEM: 2, FalloutType.RECONCILIATION: 3}
 _EXPEDITED = 1
@@ -133,10 +137,8 @@ nobody carries out.
 """
 
 _CORRECTED = frozenset({Function.RESERVE, Function.DELIVER, Function.PROVISION})
-_SKIPPED = frozenset({Function.DELIVER, Function.PROVISION, Function.COMMIT})
-_FINAL_EFFECTS = frozenset(
-    {Function.DELIVER, Function.FULFILL_BILLING, Function.PURCHASE, Function.COMMIT, Function.ASSET}
-)
+_SKIPPED = frozenset({Function.DELIVER, Function.PROVISION, Function.COMMIT, Function.RETIRE})
+_FINAL_EFFECTS = NO_RETURN - {Function.PROVISION}
 
 
 def decisions(function: Function, begun: Collection[Function], *, in_doubt: bool = False) -> tuple[Decision, ...]:

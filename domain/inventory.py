@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.asset import Numbers
+from domain.asset import Numbers, Tree, asset_of
 from domain.decomposed import Decomposed
+from domain.in_flight import InFlight
 from domain.order import OrderLine
 from domain.plan import PlanItem
 
@@ -101,3 +102,9 @@ def _line_demands(decomposed: Decomposed, line: OrderLine) -> tuple[Demand, ...]
     if product.pool:
         found.append(Demand(line=line.id, quantity=line.quantity, pool=product.pool, wanted=line.service_id))
     return tuple(found)
+
+
+def retirements(in_flight: InFlight, item: PlanItem, tree: Tree) -> tuple[Retirement, ...]:
+    """What the assets of a retire step have out of pools, which they give back."""
+    lines = ((line, asset_of(tree, line)) for line in in_flight.lines(item))
+    return tuple(Retirement(line=line.id, numbers=x) for line, asset in lines if asset for x in asset.numbers)

@@ -19,12 +19,20 @@ INSTANCES = """
     SELECT asset AS key, asset AS about, CAST(active_from AS text) AS value
       FROM billing.service_instances WHERE status = 'active'
 """
-ACTIVE = f"""
-    {INSTANCES}
-     UNION
-    SELECT asset, asset, CASE WHEN purchase_start = cycle_start AND cycle_start = usage_start
-                              THEN CAST(purchase_start AS text) ELSE 'three dates' END
-      FROM billing.purchases WHERE status = 'active'
+BEGUN = f"""
+    SELECT id AS key, asset AS about, CAST(active_from AS text) AS value
+      FROM billing.service_instances WHERE status NOT IN {_NEVER_ACTIVE}
+     UNION ALL
+    SELECT id, asset, CASE WHEN purchase_start = cycle_start AND cycle_start = usage_start
+                           THEN CAST(purchase_start AS text) ELSE 'three dates' END
+      FROM billing.purchases WHERE status NOT IN {_NEVER_ACTIVE}
+"""
+STATES = f"""
+    SELECT id AS key, asset AS about, CASE status WHEN 'closed' THEN 'inactive' ELSE status END AS value
+      FROM billing.service_instances WHERE status NOT IN {_NEVER_ACTIVE}
+     UNION ALL
+    SELECT id, asset, CASE status WHEN 'cancelled' THEN 'inactive' ELSE status END
+      FROM billing.purchases AS p WHERE status NOT IN {_NEVER_ACTIVE} AND {_GOES_ON}
 """
 OBJECTS = f"""
     SELECT id AS key, asset AS about, format('service_instance of %s', asset) AS value
@@ -37,8 +45,11 @@ CHARGES = """
       FROM billing.charges AS c JOIN billing.purchases AS p ON p.id = c.purchase
 """
 SERVICES = """
-    SELECT asset AS key, asset AS about, CAST(count(*) AS text) AS value
-      FROM billing.service_instances WHERE status <> 'voided' GROUP BY asset
+    SELECT made_for AS key, made_for AS about, CAST(count(*) AS text) AS value
+      FROM (SELECT COALESCE((SELECT u.was ->> 'asset' FROM billing.updates AS u
+                              WHERE u.id = i.id AND u.was ? 'asset' ORDER BY u.n LIMIT 1), i.asset) AS made_for
+              FROM billing.service_instances AS i WHERE i.status <> 'voided') AS made
+     GROUP BY made_for
 """
 PURCHASES = """
     SELECT asset AS key, asset AS about, format('%s x %s %s', quantity, price_minor, currency) AS value

@@ -1,15 +1,18 @@
 """What follows from an order's document and the catalog it pins, worked out anew and held against the rows."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, text
 
+from domain.asset import AssetStatus
+from domain.catalog import BillingType
 from domain.decomposed import Decomposed
 from domain.decomposition import decompose
 from domain.invariant import Finding
+from domain.money import Money
 from domain.order import Action, Order, OrderLine, State, asset_id
 from domain.plan import Function, PlanItem
 from models import catalogs
@@ -25,7 +28,8 @@ _ORDERS = text("""
            (SELECT jsonb_object_agg(
                        l.id, jsonb_build_array(l.product, l.action, l.quantity, l.parent, l.root, l.asset, l.state))
               FROM orderloom.order_lines AS l WHERE l.order_id = o.id) AS lines,
-           (SELECT jsonb_object_agg(a.created_by_line, a.id)
+           (SELECT jsonb_object_agg(a.created_by_line, jsonb_build_object(
+                       'id', a.id, 'status', a.status, 'quantity', a.quantity, 'price', a.price))
               FROM orderloom.assets AS a WHERE a.created_by_order = o.id) AS assets,
            (SELECT jsonb_agg(
                        jsonb_build_array(p.function, p.subject, p.root, p.lines, p.depends_on) ORDER BY p.position)
@@ -46,14 +50,17 @@ class BilledAssets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """An order read from its document, beside the rows that were written of it: ``lines`` and ``assets`` by line id."""
+    """An order read from its document, beside the rows that were written of it: ``lines`` and ``assets`` by line id.
+
+    The assets are as they are now, whatever other orders have made of them.
+    """
 
     id: str
     number: int
     state: State
     decomposed: Decomposed
     lines: Mapping[str, Sequence[Any]]
-    assets: Mapping[str, str]
+    assets: Mapping[str, Mapping[str, Any]]
     plan: Sequence[PlanItem]
     undone: frozenset[str]
     """The steps that were taken back in an order that was revised."""
@@ -62,7 +69,11 @@ class Stored:
     @property
     def completed(self) -> Iterator[OrderLine]:
         """The added lines that are completed."""
-        return (x for x in self.decomposed.order.lines if x.action is Action.ADD and self._state(x) == State.COMPLETED)
+        return self.done(Action.ADD)
+
+    def done(self, *actions: Action) -> Iterator[OrderLine]:
+        """The lines with one of these actions that are completed."""
+        return (x for x in self.decomposed.order.lines if x.action in actions and self._state(x) == State.COMPLETED)
 
     def _state(self, line: OrderLine) -> str | None:
         return self.lines[line.id][-1] if line.id in self.lines else None
@@ -116,12 +127,12 @@ def _assets_are_of_completed_lines(stored: Stored) -> Iterator[str | None]:
     for line in stored.completed:
         if stored.decomposed.product(line).track_as_asset and (line.parent is None or line.parent in kept):
             kept.add(line.id)
-            found = stored.assets.get(line.id)
+            found = stored.assets.get(line.id, {}).get("id")
             wanted = asset_id(stored.id, line)
             yield (
                 None if found == wanted else f"line {line.id} is completed, its asset {wanted} is {found or 'missing'}"
             )
-    yield from (f"asset {stored.assets[id_]} is of line {id_}" for id_ in stored.assets.keys() - kept)
+    yield from (f"asset {stored.assets[id_]['id']} is of line {id_}" for id_ in stored.assets.keys() - kept)
 
 
 def _services_have_an_instance_each(stored: Stored) -> Iterator[str | None]:
@@ -135,16 +146,26 @@ def _services_have_an_instance_each(stored: Stored) -> Iterator[str | None]:
 
 
 def _purchases_are_as_ordered(stored: Stored) -> Iterator[str | None]:
-    """Billing took over quantity and price; a service bundle itself is purchased for nothing (B35)."""
+    """Billing took over quantity and price, as they are now; a service bundle itself is purchased for nothing (B35)."""
     assert stored.billed is not None
-    for line in stored.completed:
+    for line in stored.done(Action.ADD, Action.MOVE_ADD):
         product = stored.decomposed.product(line)
-        if not stored.decomposed.is_billed(line) or product.billing_type == "service_bundle":
+        if product.billing_type in (None, BillingType.SERVICE_BUNDLE, BillingType.EVENT) or _is_over(stored, line):
             continue
-        price = line.price or product.price
-        wanted = f"{line.quantity} x {price.minor if price else ''} {price.currency if price else ''}"
+        now = stored.assets.get(line.id, {"quantity": line.quantity, "price": line.price and asdict(line.price)})
+        price = Money(**now["price"]) if now["price"] else product.price
+        wanted = f"{now['quantity']} x {price.minor if price else ''} {price.currency if price else ''}"
         found = stored.billed.purchases.get(asset_id(stored.id, line), "nothing")
         yield None if found == wanted else f"line {line.id}: {wanted} was ordered, {found} is billed"
+
+
+def _is_over(stored: Stored, line: OrderLine) -> bool:
+    """Whether what a line bought has ended since: itself, or that which it came with, unless it was charged once."""
+    if line.id in stored.assets:
+        return bool(stored.assets[line.id]["status"] == AssetStatus.INACTIVE)
+    over = (stored.assets[x.id]["status"] for x in stored.decomposed.order.ancestors(line) if x.id in stored.assets)
+    charged_once = stored.decomposed.product(line).billing_type is BillingType.ITEM
+    return not charged_once and next(over, None) == AssetStatus.INACTIVE
 
 
 _JUDGES: tuple[tuple[str, str, Judge], ...] = (

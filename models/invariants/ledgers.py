@@ -47,23 +47,40 @@ _NUMBERS: Listing = f"""
      CROSS JOIN jsonb_to_recordset(r.result -> 'held') AS held (line text, pool text, "values" text[])
      CROSS JOIN unnest(held."values") AS number
      WHERE r.function = 'reserve' AND r.state = 'done' AND held.pool IS NOT NULL
+       AND NOT EXISTS (SELECT FROM orderloom.plan_items AS p
+                        CROSS JOIN jsonb_to_recordset(p.result -> 'numbers') AS back (
+                              pool text, "values" text[], reservation text, line text)
+                        WHERE p.function = 'retire' AND p.state = 'done' AND back.reservation = r.key
+                          AND (back.line, back.pool) = (held.line, held.pool) AND number = ANY (back."values"))
 """
 _SERVICES: Listing = """
     SELECT CAST(l.asset AS text) AS key, CAST(l.asset AS text) AS about,
            CAST(CAST(p.result ->> 'at' AS timestamptz) AS text) AS value
       FROM orderloom.plan_items AS p
       JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.subject
-     WHERE p.function = 'provision' AND p.state = 'done'
+     WHERE p.function IN ('provision', 'relocate') AND p.state = 'done'
+       AND l.asset NOT IN (SELECT gone.asset FROM orderloom.plan_items AS off
+                             JOIN orderloom.order_lines AS gone
+                                  ON gone.order_id = off.order_id AND gone.id = off.subject
+                            WHERE off.function = 'disconnect' AND off.state = 'done')
 """
 _BILLED: Listing = """
-    SELECT CAST(l.asset AS text) AS key, CAST(l.asset AS text) AS about, CAST(p.actual_at AS text) AS value
+    SELECT made.id AS key, CAST(l.asset AS text) AS about, CAST(p.actual_at AS text) AS value
       FROM orderloom.plan_items AS p
-      JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = ANY (p.lines)
-     WHERE p.function IN ('fulfill_billing', 'purchase') AND p.state = 'done'
+      JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.subject
+     CROSS JOIN LATERAL (SELECT p.result ->> 'service_instance' AS id WHERE p.function <> 'charge'
+                          UNION ALL
+                         SELECT bought ->> 'id' FROM jsonb_array_elements(p.result -> 'purchases') AS bought) AS made
+     WHERE p.function IN ('fulfill_billing', 'purchase', 'charge') AND p.state = 'done' AND made.id IS NOT NULL
+"""
+_INSTALLED: Listing = """
+    SELECT r.billing_id AS key, CAST(a.id AS text) AS about, a.status AS value
+      FROM orderloom.cross_references AS r JOIN orderloom.assets AS a ON a.id = r.asset
+     WHERE a.billing_type <> 'item'
 """
 _REFERENCES: Listing = """
     SELECT billing_id AS key, CAST(asset AS text) AS about, format('%s of %s', kind, asset) AS value
-      FROM orderloom.cross_references WHERE valid_to IS NULL
+      FROM orderloom.cross_references
 """
 _UNTRACKED = """
     SELECT CAST(l.asset AS text) FROM orderloom.order_lines AS l
@@ -110,19 +127,31 @@ def provisioning(*, calls: Listing, running: Listing) -> tuple[Invariant, ...]:
 
 
 def billing(
-    *, calls: Listing, initiated: Listing, active: Listing, objects: Listing, charges: Listing
+    *, calls: Listing, initiated: Listing, begun: Listing, states: Listing, objects: Listing, charges: Listing
 ) -> tuple[Invariant, ...]:
     """Between us and billing.
 
-    ``active`` are the assets billed, each with the date from when; ``objects`` all instances and purchases that ever
-    were active, by id, with their kind and asset; ``initiated`` those that are not yet; ``charges`` one-time charges.
+    ``begun`` are all instances and purchases that ever were active, by id, each with the date from when; ``objects``
+    the same with their kind and asset; ``states`` those that go on, or are over, in an asset's words; ``initiated``
+    those that are not active yet; ``charges`` one-time charges.
     """
     begins = "What we closed is billed from the date of its proof, and nothing else is billed"
     resolves = "Our cross-references and billing's objects resolve to one another"
     tracked = f"SELECT * FROM ({objects}) AS found WHERE about NOT IN ({_UNTRACKED})"
     return (
         _once(System.BILLING, calls),
-        _same("billing-I4", begins, _BILLED, active, who="billing"),
+        _same("billing-I4", begins, _BILLED, begun, who="billing"),
+        Invariant(
+            id="billing-I4-state",
+            statement="What is installed is billed in the state that it is in",
+            query=f"""
+                SELECT CASE WHEN theirs.value <> ours.value
+                            THEN format('asset %s is %s, its %s is %s in billing', ours.about, ours.value, key,
+                                        theirs.value) END AS broken
+                  FROM ({_INSTALLED}) AS ours JOIN ({states}) AS theirs USING (key)
+                 WHERE ours.about NOT IN (SELECT about FROM under_way)
+            """,
+        ),
         _same("xref", resolves, _REFERENCES, tracked, who="billing"),
         Invariant(
             id="I13-delivered",
@@ -161,7 +190,12 @@ def provisioned_and_billed(*, running: Listing, instances: Listing) -> tuple[Inv
     on_network = """
         SELECT CAST(l.asset AS text) FROM orderloom.plan_items AS p
           JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.subject
-         WHERE p.function = 'provision' AND p.state <> 'skipped'
+         WHERE p.function IN ('provision', 'relocate') AND p.state <> 'skipped'
+    """
+    moved = """
+        SELECT CAST(l.asset AS text) FROM orderloom.plan_items AS p
+          JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.subject
+         WHERE p.function = 'relocate' AND p.state = 'done'
     """
     return (
         Invariant(
@@ -178,12 +212,13 @@ def provisioned_and_billed(*, running: Listing, instances: Listing) -> tuple[Inv
         ),
         Invariant(
             id="I15",
-            statement="No service is billed from before it ran",
+            statement="No service is billed from before it ran, unless it ran somewhere else then",
             query=f"""
                 SELECT CASE WHEN CAST(billed.value AS timestamptz) < CAST(runs.value AS timestamptz)
                             THEN format('service %s runs since %s and is billed from %s', key, runs.value, billed.value)
                        END AS broken
                   FROM ({running}) AS runs JOIN ({instances}) AS billed USING (key)
+                 WHERE key NOT IN ({moved})
             """,
         ),
     )

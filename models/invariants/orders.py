@@ -192,11 +192,10 @@ _ASSETS = (
             SELECT CASE WHEN count(*) > 1 THEN format('%s of %s is on assets %s', value, pool, string_agg(asset, ', '))
                    END AS broken
               FROM (SELECT held.pool, value, CAST(a.id AS text) AS asset
-                      FROM orderloom.plan_items AS p
-                     CROSS JOIN jsonb_to_recordset(p.result -> 'held') AS held (line text, pool text, "values" text[])
+                      FROM orderloom.assets AS a
+                     CROSS JOIN jsonb_to_recordset(a.numbers) AS held (pool text, "values" text[])
                      CROSS JOIN unnest(held."values") AS value
-                      JOIN orderloom.assets AS a ON a.created_by_order = p.order_id AND a.created_by_line = held.line
-                     WHERE p.function = 'reserve' AND p.state = 'done' AND a.status <> 'inactive') AS found
+                     WHERE a.status <> 'inactive') AS found
              GROUP BY pool, value
         """,
     ),
@@ -234,9 +233,9 @@ _ASSETS = (
         query="""
             SELECT CASE WHEN a.wanted IS NULL AND r.kinds IS NOT NULL
                         THEN format('asset %s of %s is not billed and has a %s', a.id, a.product, r.kinds[1])
-                        WHEN a.wanted IS NOT NULL AND COALESCE(NOT a.wanted = ANY (r.kinds), TRUE)
+                        WHEN a.wanted IS NOT NULL AND a.is_live AND COALESCE(NOT a.wanted = ANY (r.kinds), TRUE)
                         THEN format('asset %s of %s has no %s', a.id, a.product, a.wanted) END AS broken
-              FROM (SELECT id, product, CASE billing_type
+              FROM (SELECT id, product, status <> 'inactive' AS is_live, CASE billing_type
                            WHEN 'service_bundle' THEN 'service_instance'
                            WHEN 'discount' THEN 'discount'
                            WHEN 'subscription' THEN 'purchased_product'

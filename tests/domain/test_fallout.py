@@ -14,7 +14,7 @@ from domain.fallout import (
     priority,
 )
 from domain.in_flight import Correction, corrected
-from domain.plan import Function, System, Undo
+from domain.plan import NO_RETURN, Function, System, Undo
 from tests.builders import line, order
 
 
@@ -24,12 +24,16 @@ from tests.builders import line, order
     [
         (priority(FalloutType.RECONCILIATION, code=ACTIVE_NOT_BILLED), 1),
         (priority(FalloutType.BILLING, code="Unavailable", function=Function.FULFILL_BILLING), 1),
+        (priority(FalloutType.BILLING, code="Unavailable", function=Function.RESUME_BILLING), 1),
         (priority(FalloutType.PROVISIONING, code="Unavailable", function=Undo.DEACTIVATE), 1),
+        (priority(FalloutType.BILLING, code="Unavailable", function=Function.SUSPEND_BILLING), 2),
+        (priority(FalloutType.BILLING, code="Unavailable", function=Function.CLOSE_BILLING), 2),
         (priority(FalloutType.RECONCILIATION, code=BILLED_NOT_ACTIVE), 2),
         (priority(FalloutType.SYSTEM, code="RUN_GONE"), 2),
         (priority(FalloutType.PROVISIONING, code="NO_PORT", function=Function.PROVISION), 3),
         (priority(FalloutType.BILLING, code="CREDIT", function=Function.INITIATE_BILLING), 3),
         (priority(FalloutType.INVENTORY_ALLOCATION, code="NO_STOCK", function=Function.COMMIT), 4),
+        (priority(FalloutType.INVENTORY_ALLOCATION, code="NOT_HELD", function=Function.RETIRE), 4),
     ],
 )
 def test_what_costs_money_unseen_comes_before_what_a_customer_waits_for(found: int, urgency: int) -> None:
@@ -58,7 +62,7 @@ def test_every_step_can_be_retried(function: Function) -> None:
 
 
 @pytest.mark.req("F05")
-@pytest.mark.parametrize("function", [Function.INITIATE_BILLING, Function.FULFILL_BILLING, Function.PURCHASE])
+@pytest.mark.parametrize("function", [x for x in Function if x.system is System.BILLING])
 def test_billing_is_never_skipped(function: Function) -> None:
     assert Decision.SKIP not in decisions(function, [])
 
@@ -73,7 +77,7 @@ def test_a_bundle_is_not_given_up_because_billing_refuses_after_activation() -> 
     assert Decision.ABORT not in decisions(Function.FULFILL_BILLING, done)
 
 
-@pytest.mark.parametrize("final", [Function.DELIVER, Function.FULFILL_BILLING, Function.PURCHASE, Function.COMMIT])
+@pytest.mark.parametrize("final", sorted(NO_RETURN - {Function.PROVISION}))
 def test_a_bundle_is_not_given_up_after_an_effect_that_cannot_be_undone(final: Function) -> None:
     assert Decision.ABORT not in decisions(Function.PROVISION, [final])
 

@@ -136,10 +136,8 @@ PLANS = (
 ASSETS = (
     plant(
         "I10",
-        f"""UPDATE orderloom.plan_items SET result = jsonb_set(result, '{{held}}',
-                result -> 'held' || jsonb_build_array(jsonb_set(result -> 'held' -> 0, '{{line}}', '"1.1"')))
-            {_item("wireless", "reserve:1")}""",
-        also=("I11",),  # inventory cannot be made to agree: one of its constraints forbids it
+        f"""UPDATE orderloom.assets SET numbers = (
+                SELECT numbers FROM orderloom.assets {_is("wireless", "1")}) {_is("wireless", "1.1")}""",
     ),
     plant(
         "I18",
@@ -265,12 +263,12 @@ PROVISIONING = (
         "I12",
         _SUSPENDED.format(table="service_instances", asset=_asset("internet", "2")),
         _SUSPENDED.format(table="purchases", asset=_asset("internet", "2.1")),
-        also=("billing-I4",),
+        also=("billing-I4-state",),
     ),
 )
 
 BILLING = (
-    plant("I13", _COPIED_PURCHASE.format(asset="asset"), _COPIED_CHARGE, also=("xref",)),
+    plant("I13", _COPIED_PURCHASE.format(asset="asset"), _COPIED_CHARGE, also=("xref", "billing-I4")),
     plant("I13-amount", "UPDATE billing.charges SET amount_minor = amount_minor + 1 WHERE line = '1.2'"),
     plant("I13-amount", "DELETE FROM billing.charges WHERE line = '1.2'"),
     plant("I13-price", "UPDATE billing.purchases SET price_minor = 1 WHERE product = 'RATE' AND status = 'active'"),
@@ -278,21 +276,26 @@ BILLING = (
         "I13-delivered",
         _COPIED_PURCHASE.format(asset="CAST(gen_random_uuid() AS text)"),
         _COPIED_CHARGE,
-        also=("xref",),
+        also=("xref", "billing-I4"),
     ),
     plant("billing-I2", "UPDATE billing.charges SET at = at - interval '1 day'"),
     plant("I13-group", "UPDATE billing.charges SET balance_group = 'BG-ACME-BA' WHERE line = '1.2'"),
-    plant("billing-I6", _SUSPENDED.format(table="purchases", asset=_asset("internet", "1"))),
+    plant(
+        "billing-I6",
+        _SUSPENDED.format(table="purchases", asset=_asset("internet", "1")),
+        also=("billing-I4-state",),
+    ),
+    plant("billing-I4-state", _SUSPENDED.format(table="purchases", asset=_asset("wireless", "1.1"))),
     plant(
         "billing-I6",
         _SUSPENDED.format(table="service_instances", asset=_asset("internet", "2")),
-        also=("billing-I4", "I12"),
+        also=("billing-I4-state", "I12"),
     ),
     plant(
         "billing-I6",
         f"""UPDATE billing.service_instances SET status = 'closed', ended_at = now()
              WHERE asset = {_asset("internet", "2")}""",
-        also=("billing-I4", "I12"),
+        also=("billing-I4-state", "I12"),
     ),
     plant(
         "billing-I6-suspended",
@@ -327,7 +330,7 @@ BILLING = (
             SELECT 'SI-again', billing_service_type, account, asset, line, 'closed', balance_group, made_at, made_at,
                    now()
               FROM billing.service_instances WHERE asset = {_asset("wireless", "1")}""",
-        also=("xref",),
+        also=("xref", "billing-I4"),
     ),
     plant(
         "xref",
@@ -347,7 +350,7 @@ BILLING = (
         "I16-billing",
         f"""UPDATE billing.service_instances SET status = 'closed', active_from = made_at
              WHERE asset = {_asset("failed", "1.2")}""",
-        also=("xref",),
+        also=("xref", "billing-I4"),
     ),
 )
 
