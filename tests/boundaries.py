@@ -3,8 +3,10 @@
 Boundaries are recorded from an order that nobody disturbs, never written down: a new activity is covered at once.
 """
 
+import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +14,20 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.messages import Batch
-from tests.shop import Activities
+from domain.order import Order
+from tests.shop import Activities, Shop, hasty
+from workflows.start import Declined
 
 _DEFINITION = "__temporal_activity_definition"
+
+AT_ONCE = 5
+"""Of so many orders something is asked at a time."""
+
+UNHURRIED = hasty(first_s=20, attempt_s=20, give_up_s=100)
+"""Many orders share few threads here: nobody gives up because of that."""
+
+Question = Callable[[str], Awaitable[str]]
+"""What is asked of an order by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +97,50 @@ def _order(arguments: tuple[Any, ...]) -> str:
         if ref is not None:
             return str(ref.order)
     return ""
+
+
+@dataclass
+class Watched:
+    """A house in which something can be asked of an order at any boundary that it passes."""
+
+    shop: Shop
+    boundaries: Boundaries
+
+    async def golden(self, wanted: Order) -> Sequence[Boundary]:
+        """The boundaries that the order passes when nobody disturbs it."""
+        order_id = await self.shop.fulfil(wanted)
+        return tuple(self.boundaries.passed[order_id])
+
+    async def asked_at_each(
+        self, points: Sequence[Boundary], wanted: Order, question: Question
+    ) -> Sequence[tuple[str, str]]:
+        """Start the order once for each boundary, ask there, and let it end: each order's id, and the answer."""
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def one(point: Boundary) -> tuple[str, str]:
+            async with few:
+                return await self._asked_at(point, wanted, question)
+
+        return await asyncio.gather(*map(one, points))
+
+    async def _asked_at(self, boundary: Boundary, wanted: Order, question: Question) -> tuple[str, str]:
+        loop = asyncio.get_running_loop()
+        stored = self.shop.submit(wanted)
+        asked: list[Future[str]] = []
+
+        def ask() -> None:
+            asked.append(answer := asyncio.run_coroutine_threadsafe(_answer(question, stored.id), loop))
+            wait([answer], timeout=0.3)  # a run that is between two steps answers at once, another one later
+
+        self.boundaries.at(stored.id, boundary, ask)
+        handle = await self.shop.run(stored, patience=UNHURRIED)
+        await handle.result()
+        assert asked, f"the order never passed {boundary}"
+        return stored.id, await asyncio.wrap_future(asked[0])
+
+
+async def _answer(question: Question, order_id: str) -> str:
+    try:
+        return await question(order_id)
+    except Declined as refusal:
+        return " ".join((refusal.code, *refusal.details))

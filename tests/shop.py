@@ -205,6 +205,8 @@ class Shop:
         assert found.violations == ()
         new = revisions.New(order_id=order, order=found.order, force=force, actor="ann", reason="changed their mind")
         number = revisions.submit(self.engine, new, base=base, key=None, location="")
+        if number is revisions.Refusal.ENDED:
+            raise start.Declined("NOT_OPEN", "the order has ended")
         assert isinstance(number, int)
         return number
 

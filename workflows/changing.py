@@ -41,10 +41,22 @@ class Changing(Carrying):
                     yield
                     return
 
+    @asynccontextmanager
+    async def _frozen(self) -> AsyncIterator[None]:
+        """While it is judged what may become of the order, what is under way ends, and nothing new is begun (2.3)."""
+        if not workflow.patched("frozen-while-judged"):
+            yield
+            return
+        self._progress.held_back = True
+        try:
+            yield
+        finally:
+            self._progress.held_back = False
+
     @workflow.update(description="Cancel the order, with actor and reason; refused past the point of no return.")
     async def cancel(self, cancellation: Cancellation) -> str:
         """Accept, if everything can be taken back, or refuse with line and step; answers the order's state."""
-        async with self._turn:
+        async with self._turn, self._frozen():
             return await self._cancel(cancellation)
 
     @cancel.validator
@@ -55,12 +67,12 @@ class Changing(Carrying):
     @workflow.signal(name="cancel", description="Cancel the order: for batches. Like the update, without an answer.")
     async def cancel_if_possible(self, cancellation: Cancellation) -> None:
         """Cancel the order; a refusal is shown in the run's details and in the order's events."""
-        async with self._turn:
+        async with self._turn, self._frozen():
             with suppress(ApplicationError):
                 await self._cancel(cancellation)
 
     async def _cancel(self, cancellation: Cancellation) -> str:
-        """While the answer is written down nothing new is begun, so that it is still true when it is given."""
+        """Nothing new is begun meanwhile, so that the answer is still true when it is given."""
         progress = self._progress
         if not progress.cancelled:
             await self._catch_up()
@@ -99,7 +111,8 @@ class Changing(Carrying):
         progress = self._progress
         self._newest_revision = max(self._newest_revision, wish.revision)
         async with self._turn_when(lambda: progress.amending is None or wish.revision < self._newest_revision):
-            amendment = await self._judge(wish)
+            async with self._frozen():
+                amendment = await self._judge(wish)
             if amendment is not None:
                 if planned := progress.has_begun:
                     progress.state = State.PENDING

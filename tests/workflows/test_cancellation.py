@@ -1,28 +1,21 @@
 """An order under way is cancelled, or truly cannot be any more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from temporalio.client import Client
 
 from adapters.switches import Mode, Switch
 from domain.order import Order
 from domain.progress import Cancellation
-from tests.boundaries import Boundaries, Boundary
+from tests.boundaries import Watched
 from tests.builders import Line, line, order
-from tests.conftest import Database
-from tests.shop import Shop, durable_activity_names, hasty, open_shop
-from tests.workflows.catalog import INTERNET, WIRELESS, furnish
+from tests.shop import Shop, durable_activity_names, hasty
+from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import start
 from workflows.start import Declined
 
 GOODS = line("WIRELESS", line("RATE"), line("PHONE"))
-UNHURRIED = hasty(first_s=20, attempt_s=20, give_up_s=100)
-"""Many orders share few threads here: nobody gives up because of that."""
 ORDERS: dict[str, Order] = {
     "a bundle in two phases, with a nested service": order(WIRELESS),
     "a simple service bundle": order(INTERNET),
@@ -51,72 +44,12 @@ def nothing_is_left(shop: Shop, order_id: str) -> None:
         assert shop.one(question, a=assets) == 0, question
 
 
-async def side_by_side(questions: Iterable[Awaitable[tuple[str, str]]]) -> Sequence[tuple[str, str]]:
-    """The answers to all, a few asked at a time."""
-    few = asyncio.Semaphore(5)
-
-    async def one(question: Awaitable[tuple[str, str]]) -> tuple[str, str]:
-        async with few:
-            return await question
-
-    return await asyncio.gather(*map(one, questions))
-
-
-@dataclass
-class Watched:
-    """A house in which something can happen at any boundary."""
-
-    shop: Shop
-    boundaries: Boundaries
-
-    async def golden(self, wanted: Order) -> Sequence[Boundary]:
-        """The boundaries that the order passes when nobody disturbs it."""
-        order_id = await self.shop.fulfil(wanted)
-        return tuple(self.boundaries.passed[order_id])
-
-    async def cancelled_at(self, wanted: Order, boundary: Boundary) -> tuple[str, str]:
-        """Start the order and ask to cancel it at that boundary: the order's id, and the answer."""
-        loop = asyncio.get_running_loop()
-        stored = self.shop.submit(wanted)
-        asked: list[Future[str]] = []
-
-        def ask() -> None:
-            asked.append(answer := asyncio.run_coroutine_threadsafe(self._answer(stored.id), loop))
-            wait([answer], timeout=0.3)  # a run that is between two steps answers at once, another one later
-
-        self.boundaries.at(stored.id, boundary, ask)
-        handle = await self.shop.run(stored, patience=UNHURRIED)
-        await handle.result()
-        assert asked, f"the order never passed {boundary}"
-        return stored.id, await asyncio.wrap_future(asked[0])
-
-    async def _answer(self, order_id: str) -> str:
-        try:
-            return await self.shop.cancel(order_id)
-        except Declined as refusal:
-            return " ".join((refusal.code, *refusal.details))
-
-
-@pytest.fixture(params=[False, True], ids=["quick", "stumbling"])
-async def watched(
-    request: pytest.FixtureRequest, database: Database, temporal_client: Client
-) -> AsyncIterator[Watched]:
-    boundaries = Boundaries()
-    async with open_shop(database.app_url, temporal_client, around=boundaries.around) as shop:
-        furnish(shop)
-        shop.receive("PHONE", 500)
-        shop.numbers("MSISDN", *(f"+1-555-2{n:03}" for n in range(200)))
-        await shop.fulfil(order(INTERNET))  # billing knows the account from now on
-        boundaries.stumbling = request.param
-        yield Watched(shop, boundaries)
-
-
 @pytest.mark.parametrize("kind", ORDERS)
 async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched, kind: str) -> None:
     shop, wanted = watched.shop, ORDERS[kind]
     points = await watched.golden(wanted)
 
-    answers = await side_by_side(watched.cancelled_at(wanted, x) for x in points)
+    answers = await watched.asked_at_each(points, wanted, shop.cancel)
 
     for point, (order_id, answer) in zip(points, answers, strict=True):
         state = shop.state(order_id)
@@ -129,6 +62,7 @@ async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched
             assert state == "completed", (str(point), answer)
     said = {answer.split()[0] for _, answer in answers}
     assert not watched.boundaries.stumbling or {"pendingCancellation", "NO_RETURN"} <= said, "both must have happened"
+    await shop.is_sound()
 
 
 @pytest.mark.req("W5")
@@ -143,6 +77,8 @@ async def test_a_held_order_is_cancelled_and_its_fallout_with_it(shop: Shop) -> 
     await handle.result()
     assert shop.state(order_id) == "cancelled"
     nothing_is_left(shop, order_id)
+    undone = "SELECT body ->> 'step' AS step FROM orderloom.order_events WHERE type = 'step_undone' ORDER BY seq"
+    assert [x["step"] for x in shop.rows(undone)] == ["provision:1", "initiate_billing:1", "reserve:1"], "last first"
     (fallout,) = shop.rows("SELECT state, decision, reason FROM orderloom.fallouts")
     assert fallout == {"state": "cancelled", "decision": "abort", "reason": "the order is cancelled"}
     (audited,) = shop.rows("SELECT actor, decision, reason FROM orderloom.audit WHERE action = 'order.cancel'")

@@ -11,6 +11,7 @@ import pytest
 from adapters.switches import Mode, Switch
 from domain.money import Money
 from domain.order import Order
+from tests.boundaries import Watched
 from tests.builders import changed, line, order, without
 from tests.shop import Shop
 from tests.workflows.catalog import INTERNET, WIRELESS
@@ -36,6 +37,45 @@ def purchases(shop: Shop) -> list[dict[str, Any]]:
     return shop.rows("""
         SELECT id, line, product, quantity, price_minor, status FROM billing.purchases ORDER BY line, status
     """)
+
+
+REVISIONS: dict[str, tuple[Order, Order]] = {
+    "another price": (order(WIRELESS), changed(order(WIRELESS), "1.1", price=Money(1_900, "USD"))),
+    "another attribute": (order(INTERNET), changed(order(INTERNET), "1", attributes={"mbit": 100})),
+    "a nested service less": (order(WIRELESS), without(order(WIRELESS), "1.5")),
+    "more goods and a component more": (
+        order(line("WIRELESS", line("RATE"), line("PHONE"))),
+        order(line("WIRELESS", line("RATE"), line("PHONE", quantity=2), line("GIFT"))),
+    ),
+    "a bundle less and another one": (
+        order(WIRELESS, INTERNET),
+        replace(order(INTERNET, INTERNET, INTERNET), lines=order(INTERNET, INTERNET, INTERNET).lines[1:]),
+    ),
+}
+"""Orders, and what becomes of them."""
+
+
+@pytest.mark.parametrize("kind", REVISIONS)
+async def test_a_revision_at_any_boundary_is_answered_truly(watched: Watched, kind: str) -> None:
+    shop, (wanted, desired) = watched.shop, REVISIONS[kind]
+    points = await watched.golden(wanted)
+
+    answers = await watched.asked_at_each(points, wanted, lambda order_id: shop.revise(order_id, desired))
+
+    asked = "SELECT revision FROM orderloom.orders WHERE id = :o"
+    for point, (order_id, answer) in zip(points, answers, strict=True):
+        assert shop.state(order_id) == "completed", (str(point), answer)
+        if answer == "accepted":
+            assert shop.one(asked, o=order_id) == 1, str(point)
+            lines = {x for x, state in shop.line_states(order_id).items() if state == "completed"}
+            assert lines == desired.by_id.keys(), str(point)
+        else:
+            assert answer.split()[0] in ("NO_RETURN", "NOT_OPEN"), (str(point), answer)
+            assert shop.one(asked, o=order_id) == 0, str(point)
+            assert shop.line_states(order_id).keys() == wanted.by_id.keys()
+    said = {answer.split()[0] for _, answer in answers}
+    assert not watched.boundaries.stumbling or {"accepted", "NO_RETURN"} <= said, "both must have happened"
+    await shop.is_sound()
 
 
 @pytest.mark.req("B57")
