@@ -54,7 +54,7 @@ def of(plan: Plan, *functions: Function) -> list[PlanItem]:
     return [x for x in plan.items if x.function in functions]
 
 
-@pytest.mark.req("B01", "B02", "B14", "B49", "F25", "W2", "B10")
+@pytest.mark.req("B01", "B02", "B14", "B49", "F02", "F25", "W2", "B10")
 def test_the_plan_of_a_wireless_bundle():
     """The phone is delivered and billed alone; the case is not billed; texts are a service of their own."""
     bills = ("fulfill_billing:1", "fulfill_billing:1.2", "purchase:1.4")

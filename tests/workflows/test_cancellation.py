@@ -44,6 +44,7 @@ def nothing_is_left(shop: Shop, order_id: str) -> None:
         assert shop.one(question, a=assets) == 0, question
 
 
+@pytest.mark.req("F23")
 @pytest.mark.parametrize("kind", ORDERS)
 async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched, kind: str) -> None:
     shop, wanted = watched.shop, ORDERS[kind]
@@ -188,6 +189,7 @@ async def test_temporals_own_cancellation_past_the_point_of_no_return_stops_noth
     assert shop.state(order_id) == "completed"
 
 
+@pytest.mark.req("W5")
 async def test_many_orders_are_cancelled_by_signal(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
     handles = [await shop.start(order(INTERNET)) for _ in range(3)]

@@ -33,6 +33,10 @@ async def held(shop: Shop, wanted: Order) -> tuple[str, Any, dict[str, Any]]:
     return order_id, handle, await shop.fallout(order_id)
 
 
+async def in_force(shop: Shop, order_id: str, revision: int) -> None:
+    await shop.until(lambda: shop.one("SELECT revision FROM orderloom.orders WHERE id = :o", o=order_id) == revision)
+
+
 def purchases(shop: Shop) -> list[dict[str, Any]]:
     return shop.rows("""
         SELECT id, line, product, quantity, price_minor, status FROM billing.purchases ORDER BY line, status
@@ -95,6 +99,27 @@ async def test_another_price_changes_what_is_initiated_and_redoes_no_technical_s
     await handle.result()
     assert (sound.state(order_id), sound.one("SELECT revision FROM orderloom.orders")) == ("completed", 1)
     assert sound.one("SELECT count(*) FROM billing.service_instances") == 2
+
+
+@pytest.mark.req("B57")
+async def test_another_due_date_moves_what_is_initiated_and_makes_no_second_instance(sound: Shop) -> None:
+    wanted = order(INTERNET)
+    order_id, handle, fallout = await held(sound, wanted)
+    starts = "SELECT id, purchase_start, cycle_start, usage_start FROM billing.purchases"
+    (before,) = sound.rows(starts)
+    day = (sound.now() + timedelta(days=400)).date()
+
+    await sound.revise(order_id, changed(wanted, "1", due_date=day))
+
+    await sound.until(lambda: sound.rows(starts)[0]["purchase_start"] != before["purchase_start"])
+    (after,) = sound.rows(starts)
+    assert after["id"] == before["id"]
+    assert after["purchase_start"] == after["cycle_start"] == after["usage_start"] > before["purchase_start"]
+    await sound.revise(order_id, wanted)
+    await in_force(sound, order_id, 2)
+    await sound.decide(fallout, "retry")
+    await handle.result()
+    assert sound.one("SELECT count(*) FROM billing.service_instances") == 1
 
 
 async def test_another_quantity_is_the_same_instance_and_product(sound: Shop) -> None:
