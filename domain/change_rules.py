@@ -176,6 +176,17 @@ def _an_update_changes_something(place: Place, _: Reading) -> Iterator[Violation
         yield broken("ASSET_STATE", "A19", "The asset is that already: nothing would change.", place.line, "action")
 
 
+def _what_is_held_keeps_its_quantity(place: Place, reading: Reading) -> Iterator[Violation]:
+    """More or fewer of what has numbers out of a pool, or was delivered, are ordered or disconnected (B56, F13)."""
+    asset = place.asset
+    if asset is None or place.line.action is not Action.UPDATE or "quantity" not in (place.line.changes or ()):
+        return
+    product = reading.product(asset)
+    if product.pool or product.sku:
+        message = "It has numbers out of a pool, or was delivered: order more of it, or disconnect what is too much."
+        yield broken("QTY", "B56", message, place.line, "quantity")
+
+
 def _a_move_has_two_halves(place: Place, reading: Reading) -> Iterator[Violation]:
     """A Move-Add has exactly one Move-Delete of the same product, which is somewhere else; billing stays (2.2, B53)."""
     line = place.line
@@ -228,6 +239,7 @@ RULES: tuple[Rule, ...] = (
     _simple_bundle_ends_as_a_whole,
     _enough_is_left,
     _an_update_changes_something,
+    _what_is_held_keeps_its_quantity,
     _a_move_has_two_halves,
     _what_is_replaced_is_deleted,
 )

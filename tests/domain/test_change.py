@@ -227,6 +227,12 @@ def test_one_service_in_place_of_another_is_an_addition_and_a_deletion_carried_o
     assert broken(raw(new)) == [("ASSET_STATE", "1", "replaces")]
 
 
+@pytest.mark.req("B56", "F13")
+@pytest.mark.parametrize(("held", "expected"), [(PHONE, [("QTY", "1", "quantity")]), (PLAN, [])])
+def test_more_of_what_was_delivered_is_ordered_anew(held: Asset, expected: object):
+    assert broken(raw(about(held, Action.UPDATE, quantity=2))) == expected
+
+
 # ── what changes cost ──
 
 
