@@ -44,6 +44,7 @@ _PROMOTION: Mapping[str | None, ChargeTrigger] = {
     "promo_upgrade": ChargeTrigger.PROMO_UPGRADE,
     "promo_downgrade": ChargeTrigger.PROMO_DOWNGRADE,
 }
+_BY_PROMOTION = frozenset({Action.UPDATE, Action.DELETE})
 _NEVER_NONE = frozenset({*ACCOUNT_FIELDS, "quantity", "attributes", "service_start"})
 
 Lines = tuple[OrderLine, ...]
@@ -349,10 +350,10 @@ class _Bundle:
         """What the changes of a bundle cost: one charge for each service that has one for what happens to it (B26)."""
         made: dict[tuple[str, ChargeTrigger], OrderLine] = {}
         for line in lines.values():
-            trigger = self._trigger(line)
+            trigger = self._trigger(line, lines)
             asset = self._asset(line, lines)
             over = lines.get(line.parent or "")
-            if trigger is None or asset is None or (over and self._trigger(over) is trigger):
+            if trigger is None or asset is None or (over and self._trigger(over, lines) is trigger):
                 continue
             for service in self._affected(asset, trigger, lines):
                 definition = self._definition(service, trigger)
@@ -362,11 +363,17 @@ class _Bundle:
                     made[service.id, trigger] = replace(charge, id=_free(charge.id, taken))
         yield from made.values()
 
-    def _trigger(self, line: OrderLine) -> ChargeTrigger | None:
-        """What a line counts as for service charges; an Add, a context line and no change at all are nothing (B24)."""
-        if line.action is Action.UPDATE:
-            return _PROMOTION.get(self.order.reason, ChargeTrigger.UPDATE) if line.changes else None
-        return _TRIGGER.get(line.action)
+    def _trigger(self, line: OrderLine, lines: Mapping[str, OrderLine]) -> ChargeTrigger | None:
+        """What a line counts as for service charges; an Add, a context line and no change at all are nothing (B24).
+
+        What changes with a promotion counts as that, also where a part of a service gives way to another one (B25).
+        """
+        if line.action is Action.UPDATE and not line.changes:
+            return None
+        root = lines[line.root]
+        stays = root.action is not Action.DELETE or is_part(root, self.tree)
+        own = _TRIGGER.get(line.action)
+        return _PROMOTION.get(self.order.reason, own) if stays and line.action in _BY_PROMOTION else own
 
     def _asset(self, line: OrderLine, lines: Mapping[str, OrderLine]) -> Asset | None:
         """The asset a line is about: of the new half of a move, that of the old half."""
@@ -374,7 +381,9 @@ class _Bundle:
 
     def _affected(self, target: Asset, trigger: ChargeTrigger, lines: Mapping[str, OrderLine]) -> Iterator[Asset]:
         """The services that a change of an asset touches: its own, and those nested in it (B26, Q18)."""
-        touched = {x.asset for x in lines.values() if self._trigger(x) is not None or x.action is Action.MOVE_DELETE}
+        touched = {
+            x.asset for x in lines.values() if self._trigger(x, lines) is not None or x.action is Action.MOVE_DELETE
+        }
         whole = trigger in (ChargeTrigger.UPDATE, *_PROMOTION.values())
         if not self.facts.product(target).is_service:
             yield from [x for x in above(self.tree, target) if self.facts.product(x).is_service][:1]

@@ -73,10 +73,11 @@ def _is_its_end(place: Place, reading: Reading) -> bool:
 
 
 def _disconnecting(asset: Asset, reading: Reading, place: Place) -> Pending | None:
-    """The other order that deletes the asset, or what it is part of, whenever it is due."""
+    """The other order that deletes the asset, or what it is part of, whenever it is due; it was there before this one."""
     whole = {asset.id, *(x.id for x in above(place.tree, asset))}
     gone = (Action.DELETE, Action.MOVE_DELETE)
-    asked = (x for x in reading.facts.pending if any(y.action in gone and y.asset in whole for y in x.lines))
+    earlier = (x for x in reading.facts.pending if x.number < reading.facts.number)
+    asked = (x for x in earlier if any(y.action in gone and y.asset in whole for y in x.lines))
     return next(asked, None)
 
 

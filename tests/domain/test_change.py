@@ -298,6 +298,19 @@ def test_a_better_or_worse_promotion_costs_what_that_costs_and_not_an_update(way
     assert charges(raw(given, reason=way), charged("WIRELESS", trigger=ChargeTrigger.UPDATE)) == []
 
 
+@pytest.mark.req("B25")
+def test_a_part_that_gives_way_to_another_one_by_promotion_costs_that_and_not_a_disconnection():
+    both = charged("WIRELESS", trigger=ChargeTrigger.PROMO_UPGRADE), charged("WIRELESS", trigger=ChargeTrigger.DELETE)
+    swap = about(WIRELESS_ASSET, Action.NONE, about(VOICEMAIL, Action.DELETE), line("CASE"))
+    upgraded, leaves = (
+        raw(swap, reason="promo_upgrade"),
+        raw(about(WIRELESS_ASSET, Action.DELETE), reason="promo_upgrade"),
+    )
+    assert [len(charges(upgraded, x)) for x in both] == [1, 0]
+    assert [len(charges(raw(swap), x)) for x in both] == [0, 1]
+    assert [len(charges(leaves, x)) for x in both] == [0, 1]
+
+
 @pytest.mark.req("B24", "B58")
 def test_a_move_costs_once_and_is_charged_to_the_new_half():
     products = charged("INTERNET", trigger=ChargeTrigger.MOVE)
@@ -492,6 +505,14 @@ def test_nothing_more_is_asked_of_what_somebody_has_asked_to_disconnect(day: int
         (violation,) = [x for x in validate(given, WIRELESS, known) if x.line == "1"]
         assert (violation.code, violation.rule) == ("OPEN_DELETE", "A20")
         assert violation.message == "A request has already been made to disconnect this service item: order 1002."
+
+
+@pytest.mark.req("A20", "C35")
+def test_what_was_ordered_before_the_disconnection_is_carried_out_before_it():
+    asked = pending(1002, at(10), about(WIRELESS_ASSET, Action.DELETE))
+    known = replace(INSTALLED, pending=(asked,), number=1001)
+    given = whole(raw(about(WIRELESS_ASSET, Action.SUSPEND)), known)
+    assert validate(given, WIRELESS, known) == ()
 
 
 @pytest.mark.req("A19", "C35")

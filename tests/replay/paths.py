@@ -14,7 +14,7 @@ from domain.approval import Approval
 from domain.money import Money
 from domain.order import Action, Order
 from domain.progress import Cancellation, Resolution
-from tests.builders import changed, line, order, without
+from tests.builders import ACCOUNTS, Line, changed, line, order, raw, without
 from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS, office
 from workflows.reconciliation import start_reconciliation
@@ -317,6 +317,107 @@ async def _revised(shop: Shop, desired: Order) -> Handle:
     return handle
 
 
+async def suspended(shop: Shop) -> Handle:
+    """What runs rests: on the network, then in billing, then here."""
+    return await _changes(shop, Action.SUSPEND)
+
+
+async def resumed(shop: Shop) -> Handle:
+    """What rests runs again."""
+    return await _changes(shop, Action.RESUME, before=Action.SUSPEND)
+
+
+async def disconnected(shop: Shop) -> Handle:
+    """A service ends, and what it held is given back."""
+    return await _changes(shop, Action.DELETE)
+
+
+async def updated(shop: Shop) -> Handle:
+    """Another number, another price of a part: on the network, and in billing with one call."""
+    wireless = await _wireless(shop)
+    rate = shop.asset(wireless["created_by_order"], "1.1")
+    part = _about(rate, Action.UPDATE, changes=("price",), price=Money(1_200, "USD"))
+    head = _about(wireless, Action.UPDATE, part, changes=("service_id",), service_id="+1-555-0119")
+    return await shop.run(shop.change(raw(head)))
+
+
+async def moved(shop: Shop) -> Handle:
+    """A service goes to another place: there first, then away from here, and billing follows."""
+    old = _about(await _wireless(shop), Action.MOVE_DELETE)
+    new = line("", action=Action.MOVE_ADD, changes=("service_point",), service_point="SP-2")
+    return await shop.run(shop.change(raw(new, old)))
+
+
+async def replaced(shop: Shop) -> Handle:
+    """Another service takes the place of one that ends."""
+    old = shop.asset(await shop.fulfil(order(INTERNET)))
+    new = replace(WIRELESS, fields={**WIRELESS.fields, **ACCOUNTS, "replaces": old["id"]})
+    return await shop.run(shop.change(raw(new, _about(old, Action.DELETE))))
+
+
+async def promoted(shop: Shop) -> Handle:
+    """A part of a service gives way to another one."""
+    wireless = await _wireless(shop)
+    old = shop.asset(wireless["created_by_order"], "1.3")
+    head = _about(wireless, Action.NONE, _about(old, Action.DELETE), line("GIFT"))
+    return await shop.run(shop.change(raw(head)))
+
+
+async def waits_for_its_turn(shop: Shop) -> Handle:
+    """Two changes of one asset: the second one is told when it is its turn."""
+    wireless = await _wireless(shop)
+    first = shop.change(raw(_about(wireless, Action.SUSPEND)))
+    second = shop.change(raw(_about(wireless, Action.RESUME)))
+    handle = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    await (await shop.run(first)).result()
+    return handle
+
+
+async def waits_for_its_day(shop: Shop) -> Handle:
+    """Two bundles of one order, each on its day."""
+    one, other = await _wireless(shop), shop.asset(await shop.fulfil(order(INTERNET)))
+    lines = (_about(one, Action.SUSPEND), _about(other, Action.DELETE))
+    return await shop.run(shop.change(raw(*lines, requested_start=shop.now() + timedelta(seconds=2))))
+
+
+async def change_refused_and_retried(shop: Shop) -> Handle:
+    """The network refuses to suspend, and then does."""
+    shop.provisioning.switches.set("suspend", REFUSED)
+    handle = await _changes(shop, Action.SUSPEND)
+    await shop.decide(await shop.fallout(_order(handle)), "retry")
+    return handle
+
+
+async def change_given_up(shop: Shop) -> Handle:
+    """The network refuses to suspend, and a person lets it run."""
+    shop.provisioning.switches.set("suspend", REFUSED)
+    handle = await _changes(shop, Action.SUSPEND)
+    await shop.decide(await shop.fallout(_order(handle)), "abort")
+    return handle
+
+
+async def service_ends(shop: Shop) -> Handle:
+    """The look for what has reached its service end."""
+    id_ = f"service-ends-{uuid4()}"
+    return await shop.client.start_workflow("ServiceEnds", id=id_, task_queue=shop.task_queue)
+
+
+async def _wireless(shop: Shop) -> dict[str, Any]:
+    return shop.asset(await shop.fulfil(order(WIRELESS)))
+
+
+def _about(asset: dict[str, Any], action: Action, *below: Line, **fields: Any) -> Line:  # noqa: ANN401
+    return line("", *below, asset=asset["id"], action=action, **fields)
+
+
+async def _changes(shop: Shop, action: Action, *, before: Action | None = None) -> Handle:
+    wireless = await _wireless(shop)
+    if before:
+        await shop.changed(raw(_about(wireless, before)))
+    return await shop.run(shop.change(raw(_about(wireless, action))))
+
+
 async def _decided(shop: Shop, decision: str, **given: str) -> Handle:
     shop.provisioning.switches.set("activate", REFUSED)
     handle = await shop.start(order(WIRELESS))
@@ -367,6 +468,18 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         revised_smaller,
         revised_before_it_starts,
         revision_refused,
+        suspended,
+        resumed,
+        disconnected,
+        updated,
+        moved,
+        replaced,
+        promoted,
+        waits_for_its_turn,
+        waits_for_its_day,
+        change_refused_and_retried,
+        change_given_up,
+        service_ends,
         reconciliation,
         watch,
     )
