@@ -8,7 +8,6 @@ from enum import StrEnum
 from domain.asset import Asset
 from domain.catalog import Catalog
 from domain.change import completed
-from domain.change_rules import not_offered
 from domain.facts import Facts
 from domain.order import Action, Order, OrderLine
 from domain.size import too_many_lines, too_many_steps
@@ -51,7 +50,7 @@ class Standing:
 def refused(order: Order, catalog: Catalog, facts: Facts) -> tuple[Violation, ...]:
     """Why a whole order is not taken; nothing when it is."""
     asked = (order, catalog, facts)
-    return validate(*asked) or not_offered(order) or too_many_lines(order) or too_many_steps(*asked)
+    return validate(*asked) or too_many_lines(order) or too_many_steps(*asked)
 
 
 def is_conflict(violation: Violation) -> bool:

@@ -7,7 +7,7 @@ from domain.asset import ALLOWED_ON, Asset, AssetStatus, above, below
 from domain.catalog import Kind
 from domain.change import CASCADING, LOCATION, due
 from domain.facts import Pending
-from domain.order import Action, Order, OrderLine
+from domain.order import Action, OrderLine
 from domain.reading import Place, Reading, Rule, broken
 from domain.violation import Violation
 
@@ -73,7 +73,7 @@ def _is_its_end(place: Place, reading: Reading) -> bool:
 
 
 def _disconnecting(asset: Asset, reading: Reading, place: Place) -> Pending | None:
-    """The other order that deletes the asset, or what it is part of, whenever it is due; it was there before this one."""
+    """The order before this one that deletes the asset, or what it is part of, whenever it is due."""
     whole = {asset.id, *(x.id for x in above(place.tree, asset))}
     gone = (Action.DELETE, Action.MOVE_DELETE)
     earlier = (x for x in reading.facts.pending if x.number < reading.facts.number)
@@ -222,13 +222,6 @@ def _what_is_replaced_is_deleted(place: Place, reading: Reading) -> Iterator[Vio
     if line.action is not Action.ADD or line.parent is not None or not any(x.root == line.id for x in deleted):
         message = "What a new product replaces is deleted in the same order, by a line of its own."
         yield broken("ASSET_STATE", "B69", message, line, "replaces")
-
-
-def not_offered(order: Order) -> tuple[Violation, ...]:
-    """What asks for a change: they are planned, and not carried out yet."""
-    message = "This release adds new products; it does not carry out changes of installed assets yet."
-    changes = (x for x in order.lines if x.action not in (Action.ADD, Action.NONE))
-    return tuple(broken("ACTION", "A19", message, x, "action") for x in changes)
 
 
 RULES: tuple[Rule, ...] = (

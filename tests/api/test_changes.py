@@ -1,7 +1,7 @@
 """Changes of what is installed, over HTTP: started from a profile item, taken as any order is (A07, A08, A18-A20)."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,21 +9,12 @@ import httpx
 import pytest
 
 from api.app import create_app
-from domain import allowed
 from tests.api.conftest import Served, house_of, serving
 from tests.api.test_orders import BUNDLE, an_order, places
 
 LATER = "2199-07-01"
 CHANGES = ("modify", "suspend", "resume", "disconnect", "move")
 LEAST: dict[str, dict[str, Any]] = {"modify": {"attributes": {"apn": "fast"}}, "move": {"service_point": "SP-2"}}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def carried_out() -> Iterator[None]:
-    """Changes are taken, as they will be once they are carried out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(allowed, "not_offered", lambda _: (), raising=False)
-        yield
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import allowed
 from domain.allowed import Change, refused, standings
 from domain.asset import Asset, AssetStatus
 from domain.change import completed
@@ -20,14 +19,6 @@ from tests.installed import EVENT, INSTALLED, INTERNET, NOW, PLAN, TEXTING, VOIC
 
 ASSETS = tuple(INSTALLED.assets.values())
 DAYS = (None, *(NOW.date() + timedelta(days=x) for x in (-30, 0, 30)))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def carried_out() -> Iterator[None]:
-    """Changes are taken, as they will be once they are carried out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(allowed, "not_offered", lambda _: (), raising=False)
-        yield
 
 
 def asked(change: Change, asset: Asset, *, due: date | None = None, colour: str = "red") -> Order:

@@ -356,11 +356,12 @@ async def replaced(shop: Shop) -> Handle:
 
 
 async def promoted(shop: Shop) -> Handle:
-    """A part of a service gives way to another one."""
+    """A part of a service gives way to another one, by promotion."""
     wireless = await _wireless(shop)
-    old = shop.asset(wireless["created_by_order"], "1.3")
-    head = _about(wireless, Action.NONE, _about(old, Action.DELETE), line("GIFT"))
-    return await shop.run(shop.change(raw(head)))
+    old = shop.asset(wireless["created_by_order"], "1.1")
+    new = line("RATE", price=Money(900, "USD"), promotion_ref="GOLD")
+    head = _about(wireless, Action.NONE, _about(old, Action.DELETE), new)
+    return await shop.run(shop.change(raw(head, reason="promo_upgrade")))
 
 
 async def waits_for_its_turn(shop: Shop) -> Handle:

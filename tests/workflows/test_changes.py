@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 
 from activities.messages import EndingsSeen
-from domain import allowed
 from domain.order import Action
 from models import submissions
 from tests.builders import ACCOUNTS, Line, line, order, raw
@@ -160,8 +159,7 @@ async def ended(shop: Shop) -> EndingsSeen:
 
 
 @pytest.mark.req("C06")
-async def test_what_reaches_its_end_with_no_order_ends_by_itself(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(allowed, "not_offered", lambda _: (), raising=False)
+async def test_what_reaches_its_end_with_no_order_ends_by_itself(shop: Shop):
     gift, other = await a_gift(shop), await a_gift(shop)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     for asset, ends in ((gift, today), (other, today + timedelta(days=1))):
