@@ -121,8 +121,8 @@ class Records(Journal, Protocol):
         """Whether a revision of the order was submitted."""
         ...
 
-    def judge(self, judgment: Judgment) -> None:
-        """Write down whether a revision is accepted. Twice is once."""
+    def judge(self, judgment: Judgment) -> str | None:
+        """Write down whether a revision is accepted; the code with which it is not. Twice is once."""
         ...
 
     def revise(self, revised: Revised, order: Order, items: Sequence[PlanItem], comparison: Comparison) -> State | None:
@@ -303,9 +303,9 @@ class RecordActivities:
         )
 
     @activity.defn
-    def judge(self, judgment: Judgment) -> None:
-        """Write down whether a revision is accepted (2.3)."""
-        self.records.judge(judgment)
+    def judge(self, judgment: Judgment) -> str | None:
+        """Write down whether a revision is accepted (2.3): the code when it is not, as the order may have ended."""
+        return self.records.judge(judgment)
 
     @activity.defn
     def revise(self, revised: Revised) -> Ended:

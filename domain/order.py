@@ -53,7 +53,10 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.IN_PROGRESS: frozenset(
         {State.PENDING, State.HELD, State.ASSESSING_CANCELLATION, State.COMPLETED, State.FAILED, State.PARTIAL}
     ),
-    State.HELD: frozenset({State.IN_PROGRESS, State.PENDING, State.ASSESSING_CANCELLATION, State.FAILED}),
+    # A worker that dies may take with it that the order was held: then it simply goes on, and ends.
+    State.HELD: frozenset(
+        {State.IN_PROGRESS, State.PENDING, State.ASSESSING_CANCELLATION, State.FAILED, State.PARTIAL, State.COMPLETED}
+    ),
     State.ASSESSING_CANCELLATION: frozenset(
         {State.ACKNOWLEDGED, State.PENDING, State.IN_PROGRESS, State.HELD, State.PENDING_CANCELLATION}
     ),

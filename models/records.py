@@ -131,7 +131,8 @@ def _generation(key: str) -> str:
 
 _STANDING = text(f"""
     SELECT o.state, o.revision, jsonb_array_length(o.corrections) AS corrections,
-           EXISTS (SELECT FROM orderloom.plan_items AS p WHERE p.order_id = o.id) AS is_planned,
+           o.state = 'inProgress' OR EXISTS (SELECT FROM orderloom.plan_items AS p WHERE p.order_id = o.id)
+               AS is_planned,
            (SELECT jsonb_object_agg(p.id, {_generation("p.key")}) FROM orderloom.plan_items AS p
              WHERE p.order_id = o.id AND p.state IN ({quoted(SETTLED)})) AS done,
            (SELECT jsonb_object_agg(f.step, f.id) FROM orderloom.fallouts AS f
@@ -399,9 +400,16 @@ _APPROVED = changes("""
 """)
 
 _JUDGED = changes(f"""
+    open AS (
+        SELECT id FROM orderloom.orders WHERE id = CAST(:order AS uuid) AND state NOT IN ({quoted(FINAL)}) FOR UPDATE
+    ),
     judged AS (
         UPDATE orderloom.order_revisions
-           SET state = :judgment, decided_at = now(), code = CAST(:code AS text), step = CAST(:step AS text)
+           SET state = CASE WHEN CAST(:code AS text) IS NULL AND NOT EXISTS (SELECT FROM open) THEN 'refused'
+                            ELSE CAST(:judgment AS text) END,
+               code = CASE WHEN CAST(:code AS text) IS NULL AND NOT EXISTS (SELECT FROM open) THEN 'NOT_OPEN'
+                           ELSE CAST(:code AS text) END,
+               decided_at = now(), step = CAST(:step AS text)
          WHERE order_id = CAST(:order AS uuid) AND revision = CAST(:revision AS int) AND state = 'queued'
         RETURNING actor, reason, force, code, step
     ),
@@ -412,9 +420,6 @@ _JUDGED = changes(f"""
                                                             'code', code, 'step', step))
           FROM judged
     ),
-    open AS (
-        SELECT id FROM orderloom.orders WHERE id = CAST(:order AS uuid) AND state NOT IN ({quoted(FINAL)}) FOR UPDATE
-    ),
     changed AS (
         SELECT 0 AS position, COALESCE(CAST(:state AS text), 'revision_refused') AS type,
                jsonb_strip_nulls(jsonb_build_object('revision', CAST(:revision AS int), 'actor', actor,
@@ -423,6 +428,10 @@ _JUDGED = changes(f"""
          WHERE CAST(:state AS text) IS NOT NULL OR code IS NOT NULL
     )
 """)  # noqa: S608 - built from constants of this module
+
+_JUDGMENT = text("""
+    SELECT code FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND revision = :revision
+""")
 
 _REVISED = changes(
     f"""
@@ -765,8 +774,11 @@ class PostgresRecords:
             asked = {"order": ref.order, "revision": ref.revision}
             return connection.execute(_LOAD_REVISION, asked).first() is not None
 
-    def judge(self, judgment: Judgment) -> None:
-        """Write down whether a revision is accepted; an accepted one keeps the order waiting until it is in force."""
+    def judge(self, judgment: Judgment) -> str | None:
+        """Write down whether a revision is accepted; an accepted one keeps the order waiting until it is in force.
+
+        The code of a refusal: ``NOT_OPEN`` also when it was to be accepted, and the order has ended meanwhile.
+        """
         accepted = judgment.code is None
         superseded = judgment.code == "SUPERSEDED"
         self._change(
@@ -779,6 +791,12 @@ class PostgresRecords:
             code=judgment.code,
             step=judgment.step,
         )
+        if not accepted:
+            return judgment.code
+        with autocommit(self.engine) as connection:
+            asked = {"order": judgment.ref.order, "revision": judgment.revision}
+            code: str | None = connection.execute(_JUDGMENT, asked).scalar_one()
+        return code
 
     def revise(self, revised: Revised, order: Order, items: Sequence[PlanItem], comparison: Comparison) -> State | None:
         """Let an accepted revision be in force; the order's state when nothing of it is left to do."""

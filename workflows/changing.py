@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -16,6 +16,9 @@ from domain.order import FINAL, State
 from domain.progress import Assessment, Cancellation, Judgment, Resolution, Revised, objection_to_words
 from workflows.carrying import Carrying
 from workflows.messages import OrderRun, RevisionWish
+
+_CODE: type[str | None] = cast("Any", str | None)
+"""Why a revision is not accepted after all; runs of before were told nothing."""
 
 
 class Changing(Carrying):
@@ -114,9 +117,16 @@ class Changing(Carrying):
             async with self._frozen():
                 amendment = await self._judge(wish)
             if amendment is not None:
+                before = progress.state
                 if planned := progress.has_begun:
                     progress.state = State.PENDING
-                await self._put_on_record("judge", self._judgment(wish), type(None))
+                if await self._put_on_record("judge", self._judgment(wish), _CODE) is not None:
+                    progress.amending, progress.state = (
+                        None,
+                        before if progress.state is State.PENDING else progress.state,
+                    )
+                    self._stir_up()
+                    raise ApplicationError("the order has ended", type="NOT_OPEN", non_retryable=True)
                 self._start(self._amend(wish, amendment, planned=planned), among=self._sending)
         self._stir_up()
         self._show()
@@ -155,7 +165,7 @@ class Changing(Carrying):
     async def _refuse(self, wish: RevisionWish, code: str, message: str, *where: str) -> NoReturn:
         """Say no; ``where`` are the line and the step that stand in the way."""
         step = where[1] if len(where) > 1 else None
-        await self._put_on_record("judge", self._judgment(wish, code=code, step=step), type(None))
+        await self._put_on_record("judge", self._judgment(wish, code=code, step=step), _CODE)
         raise ApplicationError(message, *where, type=code, non_retryable=True)
 
     def _judgment(self, wish: RevisionWish, *, code: str | None = None, step: str | None = None) -> Judgment:

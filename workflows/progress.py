@@ -203,6 +203,18 @@ class OrderProgress:
         if standing.state in FINAL:
             self.state = standing.state
 
+    def doubt_what_comes_next(self) -> None:
+        """What can be sent next may have been sent, by a worker that died before anybody wrote it down.
+
+        A quick attempt is on record only when it is back: who takes back what it would have done asks for it first, and
+        to take back what was never done is harmless.
+        """
+        known = [x.item.id for x in self.steps.values() if x.state in SETTLED or x.resent]
+        taken = [x.item.id for x in self.steps.values() if x.state in BUSY or self._waits(x.item)]
+        for step in (self.steps[x.id] for batch in self.plan.next_batches(settled=known, taken=taken) for x in batch):
+            if step.state is StepState.PENDING and step.item.function.undo and not step.item.no_return:
+                step.resent = True
+
     def _plan_is(self, decomposition: Decomposition, steps: dict[str, StepProgress]) -> None:
         self.plan = decomposition.plan
         self.lines = {x.id: f"{x.id} {x.product}" for x in decomposition.lines}

@@ -131,6 +131,8 @@ class UnderWay:
         """Learn what our rows know better, should this run have been reset to before that: answers are true (P6)."""
         if workflow.patched("rows-are-asked"):
             await self._recall(await self._record("standing", self._progress.ref, Standing))
+            if workflow.patched("what-comes-next-is-in-doubt"):
+                self._progress.doubt_what_comes_next()
 
     async def _recall(self, standing: Standing, known: Decomposition | None = None) -> None:
         """Take over how far the order is by our rows, with its plan, of which the beginning may be ``known``."""

@@ -20,7 +20,7 @@ def main() -> int:
     """The exit status: 1 when anything was wrong, or not tried."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", help="crashes, wire, changes, races, poison, time, versions, planted, outages"
+        "parts", nargs="*", help="crashes, wire, changes, races, walks, poison, time, versions, planted, outages"
     )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="to do it in the same order again")
     given = parser.parse_args()

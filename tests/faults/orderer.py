@@ -100,11 +100,12 @@ class Orderer(Shop):
             connection.execute(text("DELETE FROM orderloom.fallouts WHERE code = 'STRANGER'"))
 
     def broken_promises(self) -> Sequence[str]:
-        """Answers that did not turn out to be true (P6)."""
+        """Answers that did not turn out to be true (P6): a yes is kept, and without one there is no such end."""
+        agreed = {(order, state) for order, state, kept in self.promises if kept}
         return [
             f"P6: order {order} is {self.state(order)}, and was answered {'yes' if kept else 'no'} to {state}"
             for order, state, kept in self.promises
-            if (self.state(order) == state) != kept
+            if (self.state(order) == state) != ((order, state) in agreed)
         ]
 
 

@@ -22,6 +22,7 @@ from tests.faults import (
     poison,
     races,
     versions,
+    walks,
     worlds,
 )
 from tests.faults.boundary import Deed
@@ -33,6 +34,7 @@ from tests.faults.trials import SLOTS, Trial, Try, shuffled, side_by_side
 from tests.faults.worlds import API, NEIGHBOURS, WORKER
 
 KILLS_AT_LEAST = 1_000
+WALKS = 200
 FROZEN = 40
 """Places where a worker freezes: each costs the seconds that it takes to be taken for dead."""
 WISHED = 60
@@ -88,6 +90,7 @@ class Programme:
             "wire": self._wire,
             "changes": self._changes,
             "races": self._races,
+            "walks": self._walks,
             "poison": self._poison,
             "time": self._time,
             "versions": self._versions,
@@ -191,11 +194,16 @@ class Programme:
             ("R5", races.same_key, (WORKER, API)),
             ("R6", partial(races.last_units, units=1, wanted=40), (WORKER,)),
             ("R6", partial(races.last_units, units=20, wanted=60), (WORKER,)),
+            ("R7", races.one_asset, (WORKER,)),
             ("R10", races.late_commit, (WORKER, API)),
             ("R10", races.two_of_each, (WORKER, API)),
         ):
             part = await self._part(rows, "", one([race], *parts))
             yield Part(rows=rows, what=part.trials[0].what, trials=part.trials, seconds=part.seconds)
+
+    async def _walks(self, there: House) -> AsyncIterator[Part]:
+        what = f"orders, decisions, changes and deaths at random, {walks.STEPS} deeds each"
+        yield await self._part("R11", what, self._side_by_side(there, walks.walks(self.seed, WALKS)))
 
     async def _poison(self, there: House) -> AsyncIterator[Part]:
         what = "words that are too long"

@@ -9,11 +9,11 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import text
 
-from domain.order import Order
+from domain.order import Action, Order
 from embedded.process import free_port
 from models import submissions
 from models.submissions import Key
-from tests.builders import line, order
+from tests.builders import line, order, raw
 from tests.faults import oracle
 from tests.faults.stories import DOCUMENT
 from tests.faults.trials import Trial
@@ -92,6 +92,32 @@ async def late_commit(world: World) -> Trial:
     assert isinstance(stored, submissions.Submitted)
     assert stored.number < later.number, "the late order was to be the earlier one"
     return await _judged(world, "an order that is committed late", [later.id, late], [])
+
+
+async def one_asset(world: World, *, changes: int = 20) -> Trial:
+    """Many want to change one asset at once: each is judged by what the asset will be, and they take turns (R7)."""
+    shop = world.shop
+    await (await shop.start(order(line("INTERNET")))).result()
+    asset = str(shop.one("SELECT id FROM orderloom.assets"))
+    before = world.orders()
+    actions = (Action.SUSPEND, Action.RESUME) * (changes // 2)
+    asked = (asyncio.to_thread(shop.change, raw(line("", asset=asset, action=x))) for x in actions)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    stored = [x for x in answers if isinstance(x, submissions.Submitted)]
+    await asyncio.gather(*map(shop.run, stored))
+    accepted = [x.id for x in stored]
+    violations = [] if accepted else [f"R7: none was accepted: {answers[0]}"]
+    violations += [f"R7: {x!r}" for x in answers if not isinstance(x, submissions.Submitted | AssertionError)]
+    orders = [x for x in world.orders() if x not in before]
+    violations += (
+        [] if set(orders) == set(accepted) else [f"R7: {len(accepted)} were accepted, {len(orders)} are there"]
+    )
+    what = f"{changes} changes of one asset at once, {len(accepted)} accepted"
+    trial = await _judged(world, what, orders, violations)
+    turns = "SELECT CAST(order_id AS text) AS id FROM orderloom.order_events WHERE type = 'completed' ORDER BY at"
+    took_turns = [x["id"] for x in shop.rows(turns) if x["id"] in orders]
+    places = [orders.index(x) for x in took_turns]
+    return trial.also([] if took_turns == orders else [f"R7: those that came 0, 1, 2 … took turns as {places}"])
 
 
 def _submit(world: World, wanted: Order, *, order_id: str, key: Key) -> submissions.Submitted | submissions.Clash:

@@ -46,6 +46,25 @@ def test_a_revision_refused_while_the_last_step_ends_the_order_is_no_event_after
     ]
 
 
+@pytest.mark.req("B57")
+def test_a_revision_that_is_accepted_after_its_order_ended_is_refused_instead(books: Books):
+    stored = books.submit()
+    books.change(
+        """
+        INSERT INTO orderloom.order_revisions (order_id, revision, document, corrections_included, force, actor, reason)
+        VALUES (:o, 1, '{}', 0, FALSE, 'ann', 'changed their mind')
+        """,
+        o=stored.id,
+    )
+    books.change("UPDATE orderloom.orders SET state = 'completed', completed_at = now() WHERE id = :o", o=stored.id)
+    judgment = Judgment(ref=OrderRef(order=stored.id, revision=0), revision=1)
+
+    assert [PostgresRecords(books.engine).judge(judgment) for _ in range(2)] == ["NOT_OPEN", "NOT_OPEN"]
+
+    assert books.rows("SELECT state, code FROM orderloom.order_revisions") == [{"state": "refused", "code": "NOT_OPEN"}]
+    assert books.rows("SELECT decision FROM orderloom.audit WHERE action = 'order.revise'") == [{"decision": "refused"}]
+
+
 def test_when_a_step_was_sent_is_told_by_the_clock_that_tells_when_it_was_done(books: Books):
     stored = books.submit()
     books.change(

@@ -80,6 +80,16 @@ async def test_two_bundles_in_one_order_complete_it_together(shop: Shop) -> None
     assert [x["type"] for x in events].count("completed") == 1
 
 
+async def test_an_order_with_nothing_to_do_ends_though_its_worker_died_right_after_it_was_begun(shop: Shop) -> None:
+    stored = shop.submit(order(line("GIFT", action=Action.NONE)))
+    PostgresRecords(shop.engine).planned(stored.id, [], context=["1"])
+
+    await (await shop.run(stored)).result()
+
+    assert shop.state(stored.id) == "completed"
+    await shop.is_sound()
+
+
 async def test_a_context_line_changes_nothing(shop: Shop) -> None:
     done = await shop.fulfil(order(line("GIFT", action=Action.NONE)))
     assert shop.state(done) == "completed"
