@@ -11,6 +11,7 @@ from api import (
     accounts,
     approval,
     assets,
+    bulk_changes,
     cancellation,
     catalog,
     changes,
@@ -25,6 +26,7 @@ from api import (
     revisions,
     schedules,
 )
+from api.bulk_changes import BulkChanger
 from api.envelope import Envelope
 from api.house import House
 from api.live import Live
@@ -53,6 +55,7 @@ ROUTERS = tuple(
         accounts,
         assets,
         changes,
+        bulk_changes,
         reports,
         schedules,
         health,
@@ -87,7 +90,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     house: House = app.state.house
     current_default_thread_limiter().total_tokens = _pool_size(house)
     app.state.starter, app.state.live = Starter(house), Live(house.engine)
-    background = asyncio.gather(app.state.starter.run(), app.state.live.run())
+    bulk_changer = BulkChanger(house, app.state.starter)
+    background = asyncio.gather(app.state.starter.run(), app.state.live.run(), bulk_changer.run())
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from api.errors import Problem, broken_rules, not_found
 from api.house import House
 from api.idempotency import replay
 from api.order_view import acknowledged_body, draft_body, order_body
+from api.starter import Starter
 from domain.allowed import refused
 from domain.change import completed, is_same
 from domain.order import Order
@@ -55,12 +56,15 @@ class _Broken(Exception):  # noqa: N818 - an answer, on its way out of a transac
 
 def take(house: House, request: Request, wish: Wish) -> Response:
     """Store an order, have its run started, and answer; or answer what was stored for the same wish before."""
-    taken = _taken(house, wish)
-    if isinstance(taken, Clash):  # lost a race against the same external id or key: the winner is stored now
-        taken = _taken(house, wish)
-    if isinstance(taken, Clash):
-        raise _in_progress()
-    return _answered(house, request, *taken)
+    return _answered(house, request.app.state.starter, *_taken(house, wish))
+
+
+def place(house: House, starter: Starter, wish: Wish) -> Submitted:
+    """The same for who wants no answer: the order as it was stored, now or before."""
+    manner, stored = _taken(house, wish)
+    if manner is _Manner.NEW:
+        starter.offer(stored)
+    return stored
 
 
 def keep(house: House, wish: Wish) -> Response:
@@ -99,7 +103,7 @@ def submit(house: House, request: Request, order_id: str) -> Response:
                 raise _external_id_reused()
     except _Broken as broken:
         raise _refused(house, wish, broken) from None
-    return _answered(house, request, *stored)
+    return _answered(house, request.app.state.starter, *stored)
 
 
 def as_it_stands(
@@ -133,12 +137,27 @@ def etag(draft: Draft) -> str:
 
 def must_be_offered(house: House, order: Order) -> None:
     """Refuse what is about assets where asset-based ordering is off (A05)."""
-    if order.is_about_assets and not house.asset_based_ordering:
+    if order.is_about_assets:
+        must_offer_changes(house)
+
+
+def must_offer_changes(house: House) -> None:
+    """Refuse changes of assets where asset-based ordering is off (A05)."""
+    if not house.asset_based_ordering:
         raise Problem(409, "Asset-based ordering is off", "This house takes new orders, and no changes of assets.")
 
 
-def _taken(house: House, wish: Wish) -> tuple[_Manner, Submitted] | Clash:
+def _taken(house: House, wish: Wish) -> tuple[_Manner, Submitted]:
     must_be_offered(house, wish.order)
+    taken = _taken_at_once(house, wish)
+    if isinstance(taken, Clash):  # lost a race against the same external id or key: the winner is stored now
+        taken = _taken_at_once(house, wish)
+    if isinstance(taken, Clash):
+        raise _in_progress()
+    return taken
+
+
+def _taken_at_once(house: House, wish: Wish) -> tuple[_Manner, Submitted] | Clash:
     try:
         with submissions.deciding(house.engine, wish.order) as connection:
             return _stored(house, connection, wish, str(uuid4()))
@@ -182,13 +201,13 @@ def _earlier(house: House, wish: Wish, known: Known) -> tuple[_Manner, Submitted
     return (_Manner.KNOWN, known.earlier) if known.earlier else None
 
 
-def _answered(house: House, request: Request, manner: _Manner, stored: Submitted) -> Response:
+def _answered(house: House, starter: Starter, manner: _Manner, stored: Submitted) -> Response:
     bind_contextvars(order=stored.id)
     location = f"/v1/orders/{stored.id}"
     if manner is _Manner.KNOWN:
         return as_it_stands(house, stored.id, status=202, Location=location)
     if manner is _Manner.NEW:
-        request.app.state.starter.offer(stored)
+        starter.offer(stored)
     return answer(acknowledged_body(stored, house), 202, Location=location)
 
 

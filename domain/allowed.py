@@ -28,6 +28,14 @@ class Change(StrEnum):
     MOVE = "move"
 
 
+ACTION: Mapping[Change, Action] = {
+    Change.SUSPEND: Action.SUSPEND,
+    Change.RESUME: Action.RESUME,
+    Change.DISCONNECT: Action.DELETE,
+}
+"""The changes that are one line about an asset, and its action."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingChange:
     """What an open order will do to an asset, from ``due`` on."""
@@ -102,11 +110,4 @@ def _least(change: Change, asset: Asset) -> Iterator[OrderLine]:
             yield OrderLine(id="2", root="2", action=Action.MOVE_ADD, product=asset.product,
                             service_point=f"not {asset.service_point}", changes=("service_point",))  # fmt: skip
         case _:
-            yield OrderLine(id="1", root="1", action=_ACTION[change], asset=asset.id)
-
-
-_ACTION: Mapping[Change, Action] = {
-    Change.SUSPEND: Action.SUSPEND,
-    Change.RESUME: Action.RESUME,
-    Change.DISCONNECT: Action.DELETE,
-}
+            yield OrderLine(id="1", root="1", action=ACTION[change], asset=asset.id)

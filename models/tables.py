@@ -142,6 +142,33 @@ drafts = Table(
     Index(None, "drafted_at", "id"),
 )
 
+bulk_changes = Table(
+    "bulk_changes",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("change", Text, nullable=False),
+    Column("document", JSONB, nullable=False),
+    _now("submitted_at"),
+)
+
+bulk_change_items = Table(
+    "bulk_change_items",
+    metadata,
+    Column("bulk_change", UUID(as_uuid=False), ForeignKey("orderloom.bulk_changes.id"), primary_key=True),
+    Column("asset", UUID(as_uuid=False), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("order_id", UUID(as_uuid=False), ForeignKey("orderloom.orders.id")),
+    Column("refusal", Text),
+    CheckConstraint("order_id IS NULL OR refusal IS NULL", name="became"),
+    Index(None, "bulk_change", "position"),
+    Index(
+        "bulk_change_items_waiting",
+        "bulk_change",
+        "position",
+        postgresql_where=text("order_id IS NULL AND refusal IS NULL"),
+    ),
+)
+
 order_revisions = Table(
     "order_revisions",
     metadata,

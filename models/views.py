@@ -151,19 +151,20 @@ _ACCOUNT = text("""
       FROM orderloom.accounts AS a WHERE a.id = :id
 """)
 
-_BELOW = """
+BELOW = """
     WITH RECURSIVE below AS (
         SELECT id FROM orderloom.accounts WHERE id = :account
         UNION
         SELECT a.id FROM orderloom.accounts AS a JOIN below AS b ON a.parent = b.id
     )
 """
+"""Rows ``below`` of the ids of an account and of all below it."""
 _ASSET = """
     CAST(a.id AS text) AS id, a.product, a.catalog_version, a.status, a.account, a.service_account, a.billing_account,
     a.billing_profile, a.service_id, a.service_point, a.quantity, a.attributes, a.billing_type, a.service_start,
     a.service_end, CAST(a.root AS text) AS root, CAST(a.parent AS text) AS parent
 """
-_ASSETS = f"""{_BELOW}
+_ASSETS = f"""{BELOW}
     SELECT {{columns}} FROM orderloom.assets AS a
      WHERE a.status = ANY(:statuses)
        AND (a.account IN (SELECT id FROM below) OR a.service_account IN (SELECT id FROM below))
@@ -183,7 +184,7 @@ _ASSET_TREE = text(f"""
      ORDER BY a.created_by_line, a.id
 """)  # noqa: S608
 
-_ON_ORDER = text(f"""{_BELOW}
+_ON_ORDER = text(f"""{BELOW}
     SELECT l.product, CAST(o.id AS text) AS "order", o.number, l.id AS line, l.quantity, l.state
       FROM orderloom.orders AS o JOIN orderloom.order_lines AS l ON l.order_id = o.id
      WHERE o.account IN (SELECT id FROM below) AND l.action = 'add'

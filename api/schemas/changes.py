@@ -40,15 +40,8 @@ class ChangeIn(Shape):
         return {name: value for name, value in said.items() if name not in ChangeIn.model_fields}
 
 
-class ModifyIn(ChangeIn):
-    """What is to be otherwise: what is left out stays, and `attributes` are merged.
-
-    `lines` are about what the asset consists of: they add a component, or name the `asset` that they change.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"attributes": {"apn": "fast"}, "price": {"amount": "12.00", "currency": "USD"}}}
-    )
+class Values(Shape):
+    """New values of an asset: what is left out stays, and `attributes` are merged."""
 
     quantity: SmallInt = 1
     attributes: Attributes = Field(default_factory=dict)
@@ -61,6 +54,18 @@ class ModifyIn(ChangeIn):
     billing_profile: Id | None = None
     service_start: Day | None = None
     service_end: Day | None = None
+
+
+class ModifyIn(ChangeIn, Values):
+    """What is to be otherwise: what is left out stays, and `attributes` are merged.
+
+    `lines` are about what the asset consists of: they add a component, or name the `asset` that they change.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"attributes": {"apn": "fast"}, "price": {"amount": "12.00", "currency": "USD"}}}
+    )
+
     lines: Lines = Field(default_factory=list)
 
 
@@ -75,7 +80,7 @@ class MoveIn(ChangeIn):
     attributes: Attributes = Field(default_factory=dict)
 
 
-class ReplaceIn(ChangeIn):
+class ReplaceIn(ChangeIn, Values):
     """What takes the place of an asset: a new service, with the accounts of the old one unless it says otherwise."""
 
     model_config = ConfigDict(
@@ -85,18 +90,7 @@ class ReplaceIn(ChangeIn):
     )
 
     product: Text
-    quantity: SmallInt = 1
-    attributes: Attributes = Field(default_factory=dict)
-    price: MoneyIn | None = None
-    promotion_ref: Text | None = None
-    service_id: Text | None = None
-    service_point: Text | None = None
     location: Text | None = None
-    service_account: Id | None = None
-    billing_account: Id | None = None
-    billing_profile: Id | None = None
-    service_start: Day | None = None
-    service_end: Day | None = None
     lines: Lines = Field(default_factory=list)
 
 

@@ -240,6 +240,20 @@ ASSET = {
     ],
     "children": [],
 }
+BULK_CHANGE = {
+    "id": RUN_ID,
+    "change": "suspend",
+    "submitted_at": "2026-03-01T00:00:00Z",
+    "total": 1000,
+    "waiting": 240,
+    "refused": 1,
+    "orders": {"inProgress": 12, "held": 2, "completed": 745},
+    "ended": False,
+}
+BULK_ITEMS = {
+    "items": [{"asset": ASSET_ID, "state": "completed", "order": ORDER_ID, "number": 1002, "refusal": None}],
+    "next_cursor": None,
+}
 FALLOUT = {
     "id": "1002-1",
     "order": ORDER_ID,
