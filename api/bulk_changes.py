@@ -42,7 +42,7 @@ BulkId = Annotated[Uuid, Path(description="The bulk change's id.")]
 AT_ONCE = 2
 """How many of a process's threads make orders of them: whoever asks something else meanwhile is answered."""
 BATCH = 10
-PAUSE_S = 0.5
+PAUSE_S = 1.0
 
 log = structlog.get_logger()
 
@@ -158,21 +158,20 @@ class BulkChanger:
 
     async def run(self) -> None:
         """Ask whatever waits, until cancelled; several processes share the work."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(self._forever())
-
-    async def _forever(self) -> None:
         while True:
-            asked = 0
-            try:
-                asked = await asyncio.to_thread(bulk_changes.carry, self._house.engine, self._ask, limit=BATCH)
-            except SQLAlchemyError as error:
-                log.warning("the database did not answer the bulk changes", error=repr(error))
-            except Exception:  # whatever one asset is wrong with, the others are asked
-                log.exception("a bulk change failed")
-            if not asked:
-                await asyncio.sleep(PAUSE_S)
+            asked = await self._carry()
+            while asked:
+                asked = sum(await asyncio.gather(*(self._carry() for _ in range(AT_ONCE))))
+            await asyncio.sleep(PAUSE_S)
+
+    async def _carry(self) -> int:
+        try:
+            return await asyncio.to_thread(bulk_changes.carry, self._house.engine, self._ask, limit=BATCH)
+        except SQLAlchemyError as error:
+            log.warning("the database did not answer the bulk changes", error=repr(error))
+        except Exception:  # it is tried again
+            log.exception("a bulk change failed")
+        return 0
 
     def _ask(self, item: Item) -> Outcome:
         """Take the order that the change of one asset is; under its key it is taken once."""

@@ -10,7 +10,21 @@ from typing import NoReturn
 
 import typer
 
-from cli import accounts, approvals, catalog, client, demo, fallouts, house, orders, parts, reports, supplies, verify
+from cli import (
+    accounts,
+    approvals,
+    catalog,
+    changes,
+    client,
+    demo,
+    fallouts,
+    house,
+    orders,
+    parts,
+    reports,
+    supplies,
+    verify,
+)
 
 app = typer.Typer(
     name="orderloom",
@@ -19,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # a local may be a password
 )
-for group in (house, demo, supplies, verify, catalog, orders, approvals, fallouts, reports, accounts, parts):
+for group in (house, demo, supplies, verify, catalog, orders, changes, approvals, fallouts, reports, accounts, parts):
     client.name_systems_alike(group.commands)
     app.add_typer(group.commands)
 

@@ -138,6 +138,12 @@ class Api:
         """Change what is given."""
         return _body(self._http.patch(path, json=body))
 
+    def delete(self, path: str) -> None:
+        """Remove what is there."""
+        answer = self._http.delete(path)
+        if answer.is_error:
+            _body(answer)
+
     def count(self, path: str, **filters: object) -> int:
         """How many a list has in all."""
         answer = self._http.get(path, params=_given({**filters, "limit": 1}))

@@ -3,7 +3,7 @@
 import getpass
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -32,8 +32,8 @@ def submit(file: DocumentFile, api: ApiUrl = None, *, watch: Watch = False, as_j
         if as_json:
             screen.say_json(submitted)
         else:
-            screen.say("Order {number} of {account} is {state}: {id}".format_map(submitted))
-        if watch:
+            screen.say(stands(submitted))
+        if watch and submitted["state"] != "draft":
             _watch(asked, submitted["id"], as_json=as_json)
 
 
@@ -121,6 +121,12 @@ def revise(
             screen.say_json(revised)
         else:
             screen.say(f"Order {which}: revision {revised['revision']} is {revised['state']}.")
+
+
+def stands(order: Mapping[str, Any]) -> str:
+    """Return what an order that was sent is now; a draft has no number."""
+    named = f"Order {order['number']}" if order["number"] else "An order"
+    return f"{named} of {order['account']} is {order['state']}: {order['id']}"
 
 
 def id_of(api: Api, which: str) -> str:

@@ -386,6 +386,52 @@ def test_the_service_profile_shows_each_bundle_with_what_belongs_to_it(shell: Sh
     assert "There is no such account" in shell.run("profile", "NOBODY", status=1)[1]
 
 
+@pytest.mark.req("A07", "A08")
+def test_a_change_is_started_from_what_is_installed_left_as_a_draft_edited_and_discarded(shell: Shell):
+    order = shell.completed("shell-changed")
+    asset = order["lines"][0]["asset"]
+    listed = shell.json("assets", "ACME", "--product", "WIRELESS-BUNDLE")["items"]
+    assert asset in {x["id"] for x in listed}
+    assert {x["product"] for x in listed} == {"WIRELESS-BUNDLE"}
+    assert "allowed" in shell.run("assets", "ACME")[0]
+    assert "ACME has nothing of the kind." in shell.run("assets", "ACME", "--product", "NOTHING")[0]
+
+    words = ("--due", "2199-07-01", "--set", "attributes.apn=fast", "--set", "promotion_ref=SPRING", "--draft")
+    draft = shell.json("change", "modify", asset, *words)
+    assert (draft["state"], draft["lines"][0]["changes"]) == ("draft", ["attributes", "promotion_ref"])
+    edit = shell.file("edit.yaml", "priority: 1\nlines: [{id: '1', due_date: '2199-08-01'}]")
+    assert "is changed" in shell.run("draft", "change", draft["id"], edit)[0]
+    assert shell.json("order", draft["id"])["lines"][0]["due_date"] == "2199-08-01"
+    assert draft["id"] in shell.run("orders", "--state", "draft")[0]
+    assert "is gone" in shell.run("draft", "discard", draft["id"])[0]
+    assert "no such order" in shell.run("draft", "submit", draft["id"], status=1)[1]
+
+
+def test_an_order_that_is_kept_as_a_draft_is_submitted_later(shell: Shell):
+    file = shell.file("draft.yaml", f"submit: false\n{order_text('shell-draft')}")
+    said = shell.run("submit", file)[0]
+    assert "An order of ACME is draft" in said
+    assert "is acknowledged" in shell.run("draft", "submit", said.split()[-1])[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("suspend",),
+        ("suspend", "an-asset", "--account", "ACME"),
+        ("move", "one", "another"),
+        ("suspend", "--account", "ACME", "--draft"),
+        ("modify", "an-asset", "--set", "apn"),
+    ],
+)
+def test_a_change_that_says_too_little_or_too_much_is_not_sent(shell: Shell, words: tuple[str, ...]):
+    assert "Usage" in shell.run("change", *words, status=2)[1]
+
+
+def test_many_assets_that_are_not_there_are_no_success(shell: Shell):
+    assert "There are no such assets." in shell.run("change", "suspend", "--product", "NOTHING", status=1)[1]
+
+
 def test_an_api_that_does_not_answer_is_one_clear_line(shell: Shell):
     _, complained = shell.run("orders", "--api", "http://127.0.0.1:1", status=1)
     assert complained.startswith("No answer from http://127.0.0.1:1 ")
