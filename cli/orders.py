@@ -54,7 +54,8 @@ def order(
             screen.say_json(asked.get(f"/v1/orders/{order_id}"))
         else:
             shown = watching.draw(asked, order_id)
-            screen.say(f"In Temporal's UI: {shown['run']['temporal_ui']}")
+            if shown["run"]:
+                screen.say(f"In Temporal's UI: {shown['run']['temporal_ui']}")
 
 
 @commands.command(rich_help_panel=PANEL)

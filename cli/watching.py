@@ -124,6 +124,8 @@ def waits_for(api: Api, order: Document) -> list[str]:
     """Say what an order waits for, and what a person does about it; nothing while it goes on by itself."""
     if order["state"] in FINAL:
         return []
+    if order["state"] == "draft":
+        return [f"It waits to be submitted: orderloom draft submit {order['id']}"]
     if order["state"] == "pending":
         return [_pending(order)]
     return [wanted(x) for x in _open_fallouts(api, order["id"])] if order["rollup"] == "attention" else []
@@ -151,8 +153,9 @@ def _drawn(api: Api, order_id: str, *, watched: bool = False) -> "Tree":
     from rich.tree import Tree
 
     order = _order(api, order_id)
-    steps = api.get(f"/v1/orders/{order_id}/plan")["steps"]
-    drawn = Tree(_title(f"Order {order['number']} of {order['account']}", order["state"]))
+    steps = [] if order["state"] == "draft" else api.get(f"/v1/orders/{order_id}/plan")["steps"]
+    named = f"Order {order['number']}" if order["number"] else "An order"
+    drawn = Tree(_title(f"{named} of {order['account']}", order["state"]))
     waits = waits_for(api, order)
     for sentence in (*waits, *([_LEAVE] if waits and watched else [])):  # first: the end may be beyond the screen's
         drawn.add(screen.words(sentence, style="bold red"))
@@ -162,7 +165,9 @@ def _drawn(api: Api, order_id: str, *, watched: bool = False) -> "Tree":
     branches: dict[str, Tree] = {}
     for line in order["lines"]:
         quantity = f" x{line['quantity']}" if line["quantity"] != 1 else ""
-        title = _title(f"{line['id']} {line['product']}{quantity}", line["state"])
+        action = "" if line["action"] == "add" else f"{line['action'].replace('_', ' ')} "
+        about = line["product"] or line["asset"]
+        title = _title(f"{line['id']} {action}{about}{quantity}", line["state"])
         branches[line["id"]] = branches.get(line["parent"], drawn).add(title)
         for step in by_subject.pop(line["id"], ()):
             branches[line["id"]].add(_step(step))

@@ -402,6 +402,7 @@ def test_a_change_is_started_from_what_is_installed_left_as_a_draft_edited_and_d
     edit = shell.file("edit.yaml", "priority: 1\nlines: [{id: '1', due_date: '2199-08-01'}]")
     assert "is changed" in shell.run("draft", "change", draft["id"], edit)[0]
     assert shell.json("order", draft["id"])["lines"][0]["due_date"] == "2199-08-01"
+    assert "1 update WIRELESS-BUNDLE" in shell.run("order", draft["id"])[0]
     assert draft["id"] in shell.run("orders", "--state", "draft")[0]
     assert "is gone" in shell.run("draft", "discard", draft["id"])[0]
     assert "no such order" in shell.run("draft", "submit", draft["id"], status=1)[1]
@@ -502,7 +503,7 @@ def test_what_differs_is_shown_with_what_it_costs(shell: Shell):
         )
         leaks = "SELECT min(asset) FROM billing.service_instances WHERE status = 'active'"
         connection.exec_driver_sql(
-            f"UPDATE billing.service_instances SET status = 'suspended' WHERE asset = ({leaks})"  # noqa: S608
+            f"UPDATE billing.service_instances SET status = 'suspended', state_since = now() WHERE asset = ({leaks})"  # noqa: S608
         )
     printed, _ = shell.run("reconcile")
     with database.begin() as connection:
