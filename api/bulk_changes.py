@@ -65,6 +65,8 @@ def change_many(body: BulkChangeIn, house: TheHouse, idempotency_key: GivenKey) 
     are changed, and no order waits for another's fallout.
     """
     must_offer_changes(house)
+    if wrong := [*body.wrong()]:
+        raise broken_rules(wrong)
     key = key_for("POST /v1/assets/changes", idempotency_key, body)
     if again := _given_before(house, key):
         return again

@@ -1,10 +1,10 @@
 """The same change of many assets, on the wire."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from api.schemas.changes import ChangeIn, ModifyIn, Values, changed, modified
 from api.schemas.orders import OrderIn
@@ -12,6 +12,7 @@ from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, U
 from domain.allowed import ACTION, Change
 from domain.asset import Asset
 from domain.order import State
+from domain.violation import Violation
 from models.bulk_changes import AssetSelection
 from models.views import Found
 
@@ -53,13 +54,14 @@ class BulkChangeIn(Shape):
     priority: Annotated[int, Field(ge=0, le=4)] = 4
     reason: Sentence | None = None
 
-    @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def wrong(self) -> Iterator[Violation]:
+        """What does not make one wish."""
         if (self.assets is None) == (not self.selection or not self.selection.model_fields_set):
-            raise ValueError("Name assets, or select them by account, product or status.")
+            message = "Name assets, or select them by account, product or status: one of both."
+            yield Violation(code="STRUCTURE", rule="A19", field="selection", message=message)
         if (self.values is not None) != (self.change == "modify"):
-            raise ValueError("Values are what a modification gives, and nothing else does.")
-        return self
+            message = "Values are what a modification gives, and nothing else does."
+            yield Violation(code="STRUCTURE", rule="A19", field="values", message=message)
 
     def selected(self) -> AssetSelection:
         """Which assets are meant."""

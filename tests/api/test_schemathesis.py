@@ -23,7 +23,7 @@ EXAMPLE = builders.catalog(
 """The catalog that the documented example of an order is made for."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_no_operation_fails_any_check(api: Served, tmp_path: Path):
     assert EXAMPLE["SMS"].kind is Kind.SERVICE_BUNDLE
     catalogs.publish(api.engine, [*builders.WIRELESS, *EXAMPLE], source="test")
