@@ -83,8 +83,8 @@ def change_many(body: BulkChangeIn, house: TheHouse, idempotency_key: GivenKey) 
             key=key,
             location=location,
         )
-    except NoneOrTooMany as wrong:
-        raise broken_rules([_wrong(wrong.found)]) from None
+    except NoneOrTooMany as selected:
+        raise broken_rules([_wrong(selected.found)]) from None
     if clash is None:
         return _read(house, bulk, 202, Location=location)
     if again := _given_before(house, key):
