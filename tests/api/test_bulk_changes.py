@@ -60,6 +60,20 @@ async def test_each_asset_gets_an_order_of_its_own_and_one_that_does_not_allow_i
     assert len({x["order"] for x in taken}) == 3
 
 
+async def test_many_are_suspended_each_by_its_own_order_until_none_is_open(fresh_api: Served):
+    async with open_house(fresh_api) as house:
+        services = [(await house.install())["WIRELESS"] for _ in range(3)]
+    answer = await fresh_api.http.post("/v1/assets/changes", json={"change": "suspend", "assets": services})
+    bulk = answer.json()
+    async with asyncio.timeout(30):
+        while not bulk["ended"]:
+            await asyncio.sleep(0.1)
+            bulk = await fresh_api.read(answer.headers["location"])
+    assert (bulk["orders"], bulk["waiting"], bulk["refused"]) == ({"completed": 3}, 0, 0)
+    assert {(await fresh_api.read(f"/v1/assets/{x}"))["status"] for x in services} == {"suspended"}
+    await fresh_api.shop.is_sound()
+
+
 async def test_assets_are_selected_by_account_and_product_and_given_values(house: House):
     installed = [await house.install() for _ in range(2)]
     given = {"values": {"attributes": {"minutes": 500}}, "selection": {"account": "ACME", "product": "PLAN"}}

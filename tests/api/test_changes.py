@@ -157,6 +157,31 @@ async def test_a_change_is_started_from_a_profile_item_left_as_a_draft_edited_an
     assert (await house.http.patch(path, json={"priority": 1})).status_code == 409
 
 
+@pytest.mark.req("A08")
+async def test_a_change_that_waits_for_its_day_is_revised(house: House):
+    api, service = house.served, (await house.install())["WIRELESS"]
+    submitted = await api.http.post(f"/v1/assets/{service}/suspend", json={"due_date": LATER})
+    order = await api.in_state(submitted.json(), "pending")
+    lines = [{"id": "1", "action": "suspend", "asset": service, "due_date": "2199-08-01"}]
+
+    revised = await api.http.post(f"/v1/orders/{order['id']}/revisions", json={"account": "ACME", "lines": lines})
+
+    assert (revised.status_code, revised.json()["state"]) == (202, "accepted"), revised.text
+    assert {x["due_date"] for x in (await api.read(f"/v1/orders/{order['id']}"))["lines"]} == {"2199-08-01"}
+    assert (await house.asset(service))["pending_changes"][0]["due"] == "2199-08-01T00:00:00Z"
+
+
+@pytest.mark.req("A07", "A19")
+async def test_what_is_suspended_from_its_profile_item_can_be_resumed_from_there(house: House):
+    api, service = house.served, (await house.install())["WIRELESS"]
+    for change, offered in (("suspend", ["resume", "disconnect"]), ("resume", None), ("disconnect", [])):
+        asked = await api.http.post(f"/v1/assets/{service}/{change}")
+        order = await api.in_state(asked.json(), "completed")
+        assert {x["state"] for x in order["lines"]} == {"completed"}
+        allowed = (await house.asset(service))["allowed_actions"]
+        assert allowed == (["modify", "suspend", "disconnect", "move"] if offered is None else offered)
+
+
 async def test_values_that_a_draft_names_one_after_the_other_are_all_changed(house: House):
     service = (await house.install())["WIRELESS"]
     path = (await house.ask(service, "modify", submit=False)).headers["location"]

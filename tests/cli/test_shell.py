@@ -408,6 +408,15 @@ def test_a_change_is_started_from_what_is_installed_left_as_a_draft_edited_and_d
     assert "no such order" in shell.run("draft", "submit", draft["id"], status=1)[1]
 
 
+def test_services_are_suspended_and_resumed_from_a_shell_one_or_many(shell: Shell):
+    assets = [shell.completed(f"shell-many-{x}")["lines"][0]["asset"] for x in range(2)]
+    assert "completed" in shell.run("change", "suspend", assets[0], "--reason", "unpaid", "--watch")[0]
+    said, complaint = shell.run("change", "suspend", *assets, "--watch", status=1)
+    assert "suspend of 2 assets" in said
+    assert f"Asset {assets[0]}: An asset that is suspended does not allow this action." in complaint
+    assert "2 completed" in shell.run("change", "resume", *assets, "--watch")[0]
+
+
 def test_an_order_that_is_kept_as_a_draft_is_submitted_later(shell: Shell):
     file = shell.file("draft.yaml", f"submit: false\n{order_text('shell-draft')}")
     said = shell.run("submit", file)[0]
