@@ -45,6 +45,7 @@ def nothing_is_left(shop: Shop, order_id: str) -> None:
 
 
 @pytest.mark.req("F23")
+@pytest.mark.timeout(300)  # dozens of orders: 12 seconds by itself
 @pytest.mark.parametrize("kind", ORDERS)
 async def test_a_cancellation_at_any_boundary_is_answered_truly(watched: Watched, kind: str) -> None:
     shop, wanted = watched.shop, ORDERS[kind]

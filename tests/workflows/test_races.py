@@ -360,6 +360,7 @@ async def test_a_run_that_was_reset_to_before_all_was_taken_back_begins_nothing_
     sound.provisioning.switches.set("activate", NO_PORT)
     order_id, handle = await started(sound, order(WIRELESS))
     fallout = await open_fallout(sound, order_id, "provision:1")
+    await sound.shown(handle, state="held")
     asked = await sound.last_task(handle)
     await (sound.cancel(order_id) if ending == "cancelled" else sound.decide(fallout, "abort"))
     assert await end(handle) == ending
@@ -379,6 +380,7 @@ async def test_a_run_that_was_reset_and_waits_for_ever_learns_that_its_order_is_
     sound.provisioning.switches.set("activate", NO_PORT)
     order_id, handle = await started(sound, order(WIRELESS))
     await open_fallout(sound, order_id, "provision:1")
+    await sound.shown(handle, state="held")
     asked = await sound.last_task(handle)
     await sound.cancel(order_id)
     await end(handle)

@@ -59,6 +59,7 @@ REVISIONS: dict[str, tuple[Order, Order]] = {
 """Orders, and what becomes of them."""
 
 
+@pytest.mark.timeout(300)  # dozens of orders: 15 seconds by itself
 @pytest.mark.parametrize("kind", REVISIONS)
 async def test_a_revision_at_any_boundary_is_answered_truly(watched: Watched, kind: str) -> None:
     shop, (wanted, desired) = watched.shop, REVISIONS[kind]
