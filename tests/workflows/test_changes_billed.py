@@ -41,6 +41,7 @@ PRODUCTS = (
     subscription("SMS-BASIC", billing_service_type=SMS, price=Money(300, "USD")),
     simple_bundle("INTERNET", "USAGE", price=Money(1_000, "USD"), service_charges=CHARGES),
     event("USAGE"),
+    subscription("CLUB", billing_service_type="/account", price=Money(700, "USD")),
     unbilled("GIFT"),
 )
 WIRELESS = line(
@@ -149,6 +150,41 @@ async def test_quantity_and_price_of_a_simple_service_bundle_change_in_one_call(
     (product,) = shop.rows("SELECT quantity, price_minor FROM billing.purchases WHERE product = 'INTERNET'")
     assert (product["quantity"], product["price_minor"]) == (7, 800)
     await shop.is_sound()
+
+
+@pytest.mark.req("B54", "B22", "F34")
+async def test_another_account_is_made_known_and_pays_for_the_whole_service_from_then_on(shop: Shop):
+    wireless = await installed(shop)
+    shop.account("ACME-CA")
+    other = {"billing_account": "ACME-CA", "service_account": "ACME-CA", "billing_profile": "ACME-CP"}
+    id_ = await shop.changed(raw(about(wireless, Action.UPDATE, **other)))
+    assert shop.steps(id_)["sync_customer:ACME-CA"] == "done"
+    payers = shop.rows(
+        "SELECT account, profile FROM billing.service_instances UNION"
+        " SELECT account, 'ACME-CP' FROM billing.purchases WHERE billing_type <> 'item'"
+    )
+    assert payers == [{"account": "ACME-CA", "profile": "ACME-CP"}]
+    await shop.is_sound()
+    assert not any((await shop.reconcile()).by_class.values())
+
+
+@pytest.mark.req("B25", "B26", "B56", "B58")
+@pytest.mark.parametrize("reason", ["promo_upgrade", "promo_downgrade"])
+async def test_another_promotion_reaches_the_product_and_costs_its_service_something(shop: Shop, reason: str):
+    internet = await installed(shop, line("INTERNET"))
+    await shop.changed(raw(about(internet, Action.UPDATE, promotion_ref="GOLD"), reason=reason))
+    assert shop.one("SELECT promotion_ref FROM billing.purchases WHERE product = 'INTERNET'") == "GOLD"
+    assert charged(shop) == [(True, 900)]
+    await shop.is_sound()
+
+
+@pytest.mark.req("B19")
+async def test_what_stands_on_an_account_rests_goes_on_and_ends_by_itself(shop: Shop):
+    club = await installed(shop, line("CLUB"))
+    for action, state in ((Action.SUSPEND, "suspended"), (Action.RESUME, "active"), (Action.DELETE, "cancelled")):
+        await shop.changed(raw(about(club, action)))
+        assert billed(shop) == {"CLUB": state}
+        await shop.is_sound()
 
 
 @pytest.mark.req("B53", "B58")
