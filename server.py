@@ -70,6 +70,7 @@ def house(settings: Settings, engine: Engine, temporal: Client) -> House:
         billing_references=lambda product: billing.references(product=product),
         due_times=settings.due_times,
         asset_based_ordering=settings.asset_based_ordering is AssetBasedOrdering.ON,
+        bulk_change_orders=settings.bulk_change_orders,
     )
 
 

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     asset_based_ordering: AssetBasedOrdering = AssetBasedOrdering.ON
     """`off`: no service profiles (404) and no changes of assets (409); new products are ordered as ever (A05)."""
 
+    bulk_change_orders: int = Field(default=50, ge=1)
+    """About how many orders of one bulk change are under way at once, so that other orders are not kept waiting."""
+
     propagated_fields: frozenset[str] = frozenset({"state"})
     """What lines take over from the bundle above them (B29): `state`, also `actual_delivery_at`; never ids or keys."""
 

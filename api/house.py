@@ -34,6 +34,7 @@ class House:
 
     ``billing_references`` answers the open purchases of a product (B40); ``due_times`` when a fallout is due.
     Without ``asset_based_ordering`` what is installed is neither shown for ordering nor changed (A05).
+    ``bulk_change_orders`` of one bulk change are under way at once.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class House:
     billing_references: Callable[[str], Sequence[str]]
     due_times: DueTimes
     asset_based_ordering: bool = True
+    bulk_change_orders: int = 50
 
     def run_url(self, workflow_id: str, run_id: str | None) -> str:
         """Where a person looks at a run."""

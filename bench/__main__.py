@@ -21,14 +21,15 @@ SCRATCH = HERE.parent / "build"
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of order and reference.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of order and reference.")] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="Seconds under full load, each.")] = 8.0,
+    many: Annotated[int, typer.Option(min=0, help="Suspensions from one request; 0: none.")] = 1_000,
     *,
     keep: Annotated[bool, typer.Option(help="Write the results down.")] = True,
 ) -> None:
     """Measure the whole order beside a bare Temporal workflow, and what surrounds it."""
     console = Console()
-    results = asyncio.run(_run(Effort(rounds=rounds, seconds=seconds), console))
+    results = asyncio.run(_run(Effort(rounds=rounds, seconds=seconds, many=many), console))
     console.print(report.table(results))
     if keep:
         (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")

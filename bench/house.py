@@ -16,6 +16,7 @@ from bench.subjects import BARE_QUEUE, House, Http
 from embedded import system
 from embedded.postgres import OWNER, Cluster
 from embedded.process import Program, free_port, listens, running, wait_until
+from sql.connections import connect
 from workflows.payloads import DATA_CONVERTER
 
 NUMBERS = 50_000
@@ -48,6 +49,7 @@ async def opened(data: Path) -> AsyncIterator[House]:
                 },
                 bare_parts={"server": found.pids["temporal"], "worker": bare_worker.pid},
                 database_port=port,
+                database=connect(found.database, pool_size=1),
             )
             await _prepare(house)
             yield house
@@ -65,10 +67,11 @@ def _bare(part: str, found: system.System, port: int = 1) -> Program:
 
 
 def _stock(cluster: Cluster) -> None:
-    """A table for the bare endpoint, and telephone numbers for everybody."""
+    """A table for the bare endpoint, and numbers for everybody."""
     with cluster.connect(OWNER) as connection, connection.cursor() as cursor:
         cursor.execute(TABLE)
-        cursor.execute(_STOCK, (orders.POOL, NUMBERS))
+        for pool in orders.POOLS:
+            cursor.execute(_STOCK, (pool, NUMBERS))
 
 
 async def _prepare(house: House) -> None:

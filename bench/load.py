@@ -63,8 +63,8 @@ async def sustained(work: Work, *, in_flight: int, seconds: float, parts: Mappin
     )
 
 
-async def counted(work: Work, *, in_flight: int, times: int, parts: Mapping[str, int]) -> Window:
-    """Do a number of pieces of work, that many in flight."""
+async def counted(work: Work, *, in_flight: int, times: int, parts: Mapping[str, int], settle_s: float = 0.0) -> Window:
+    """Do a number of pieces of work, that many in flight; ``settle_s`` is how long their processor time goes on."""
     now = asyncio.get_running_loop().time
     before, began = usage(parts), now()
     left = iter(range(times))
@@ -77,9 +77,11 @@ async def counted(work: Work, *, in_flight: int, times: int, parts: Mapping[str,
             latencies_ms.append(1_000 * (now() - start))
 
     await asyncio.gather(*(client() for _ in range(in_flight)))
+    worked_s = now() - began
+    await asyncio.sleep(settle_s)
     used, elapsed_s = usage(parts).since(before), now() - began
     return Window(
-        per_s=times / elapsed_s,
+        per_s=times / worked_s,
         latencies_ms=latencies_ms,
         cpu_ms={part: 1_000 * used_s / times for part, used_s in used.parts.items()},
         foreign=_share(used, elapsed_s),

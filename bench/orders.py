@@ -1,8 +1,8 @@
-"""What is ordered: the examples' wireless bundle with text messaging in it (B16), and previews of many of it."""
+"""What is ordered: the examples' wireless bundle with text messaging (B16), internet services, previews of many."""
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import yaml
 Body = dict[str, Any]
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-POOL = "MSISDN"
-"""Where every bundle takes a telephone number from."""
-LINES = 10
-"""The lines of one bundle."""
+POOLS = ("MSISDN", "IPV4")
+"""Where every bundle takes a telephone number from, and every service an address."""
+BUNDLE, LINES = "WIRELESS-BUNDLE", 10
+"""A bundle, and how many lines it has here."""
+SERVICE = "INTERNET-SERVICE"
+"""A simple service bundle: one line, one asset."""
 
 _numbers = itertools.count(1)
 
@@ -31,24 +33,29 @@ def setting_up() -> Iterator[tuple[str, str, Body]]:
 
 def wireless() -> bytes:
     """A new order of one bundle, as sent."""
-    return _sent(f"bench-{next(_numbers)}", bundles=1)
+    return _sent(f"bench-{next(_numbers)}", [_bundle("1")])
+
+
+def services(number: int) -> bytes:
+    """A new order of that many services, as sent."""
+    lines = [{"service_account": "ACME-BA", **_line(str(n), SERVICE)} for n in range(1, number + 1)]
+    return _sent(f"bench-{next(_numbers)}", lines)
 
 
 def many_lines(lines: int) -> bytes:
     """An order of as many bundles as have ``lines`` lines together, as sent to be previewed."""
-    return _sent("bench", bundles=lines // LINES)
+    return _sent("bench", [_bundle(str(n)) for n in range(1, lines // LINES + 1)])
 
 
-def _sent(external_id: str, *, bundles: int) -> bytes:
+def _sent(external_id: str, lines: Sequence[Body]) -> bytes:
     accounts = {"service_account": "ACME-SA", "billing_account": "ACME-BA", "billing_profile": "ACME-BP"}
-    lines = [_bundle(str(n)) for n in range(1, bundles + 1)]
-    return json.dumps({"external_id": external_id, "account": "ACME", **accounts, "lines": lines}).encode()
+    return json.dumps({"external_id": external_id, "account": "ACME", **accounts, "lines": [*lines]}).encode()
 
 
 def _bundle(id_: str) -> Body:
     return _line(
         id_,
-        "WIRELESS-BUNDLE",
+        BUNDLE,
         _line(f"{id_}.1", "MAIN-LINE-1", _line(f"{id_}.1.1", "MINUTES-500")),
         _line(f"{id_}.2", "ACTIVATION-FEE"),
         _line(f"{id_}.3", "DATA-FEE"),

@@ -6,10 +6,15 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from api.bulk_changes import AT_ONCE, BATCH
+from settings import Settings
+
 Row = tuple[str, str, str, str, str]
 """Figure, order, the bare reference, ratio, target."""
 
 HEAD: Row = ("", "order", "bare", "ratio", "to reach")
+UNDER_WAY = Settings.model_fields["bulk_change_orders"].default + AT_ONCE * BATCH
+"""Of how many orders of one request it is known that they are under way, and how many are being made meanwhile."""
 
 _WHAT = """\
 One run, on one machine, everything on it: PostgreSQL with fsync, Temporal on a file, a worker, the API and the load.
@@ -18,7 +23,9 @@ of its run: validated, decomposed, reserved, billed in two phases, provisioned, 
 of six sequential remote activities that do nothing, on the same server, in a worker with the same settings, from start
 to result; for submitting it is an endpoint that commits one row. Order and reference take turns; a figure is the median
 of the rounds, a ratio the median of the rounds' ratios. CPU is that of Temporal, worker, PostgreSQL and API; the load's
-is not in it."""
+is not in it. Suspended are a simple service bundle, one asset, and the wireless bundle, whose two services each have a
+suspension fee, from `POST /v1/assets/{id}/suspend` to the end of the run; many with `POST /v1/assets/changes`, where
+the network refuses the first one, which waits for a person."""
 
 _CIRCUMSTANCES = """\
 Worker sandbox {sandbox}, {rounds} rounds with {seconds:g} s of full load each; other programs used at most
@@ -68,6 +75,27 @@ def _rows(results: Mapping[str, Any]) -> Iterator[Row]:
     for lines, ms in results["preview_ms"].items():
         target = "≤ 11 times 200" if lines == "2000" else "≈ 0.15 a line"
         yield f"preview ms, {int(lines):,} lines", _short(ms), "", f"{ms / int(lines):.2f} a line", target
+    yield from _suspensions(results)
+
+
+def _suspensions(results: Mapping[str, Any]) -> Iterator[Row]:
+    bare, ratio = results["bare_six"]["cpu_ms_per_order"], results["ratio"]
+    for name, what, target in (("service", "one asset", "≤ 0.7"), ("bundle", "ten assets, two fees", "")):
+        found = results["suspension"][name]
+        cpu = _short(found["cpu_ms_per_order"])
+        yield f"suspending {what}: CPU ms", cpu, _short(bare), f"{ratio[f'suspension_{name}']:.2f}", target
+        yield "… history events", _short(found["history_events"]), "", "", "≤ 20"
+    if not results["bulk"]:
+        return
+    large, *small = results["bulk"]
+    completed, others = large["states"].get("completed", 0), large["orders"] - 1
+    cpu = _short(large["cpu_ms_per_order"])
+    yield f"{large['orders']:,} suspensions, one request: s", _short(large["elapsed_s"]), "", "", ""
+    yield "… orders a second", _short(large["orders_per_s"]), "", "", ""
+    yield "… under way at once, at most", _short(large["at_once"]), "", "", f"≤ {UNDER_WAY}"
+    yield "… completed while one was held", _short(completed), "", "", f"{others:,}"
+    yield "… times that progress was seen", _short(large["looks"]), "", "", ""
+    yield f"… CPU ms, in ratio to {small[0]['orders']:,} suspensions'", cpu, "", f"{ratio['bulk']:.2f}", "0.9 to 1.1"
 
 
 def _short(figure: float) -> str:

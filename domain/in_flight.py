@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
 from domain.catalog import Catalog
 from domain.decomposed import Decomposed
 from domain.decomposition import decompose
+from domain.facts import BEFORE_ALL
 from domain.order import Order, OrderLine, Scalar, asset_id
 from domain.plan import Function, Plan, PlanItem
 
@@ -26,12 +28,16 @@ class Correction:
 
 @dataclass(frozen=True, kw_only=True)
 class InFlight:
-    """An order under way; :attr:`items` are its plan items by id, but for the account synchronizations."""
+    """An order that came at ``arrived``, under way.
+
+    :attr:`items` are its plan items by id, but for the account synchronizations.
+    """
 
     id: str
     number: int
     decomposed: Decomposed
     revision: int = 0
+    arrived: datetime = BEFORE_ALL
 
     @property
     def order(self) -> Order:

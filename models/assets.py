@@ -18,34 +18,35 @@ from sql.prepared import Prepared
 _ORDER = TypeAdapter(Order)
 _ASSET = TypeAdapter(Asset)
 
-_LOCK = Prepared("""
-    SELECT FROM orderloom.assets
-     WHERE id IN (SELECT root FROM orderloom.assets WHERE id = ANY(CAST(CAST(:assets AS text[]) AS uuid[])))
-     ORDER BY id FOR NO KEY UPDATE
+_ROOTS = "ARRAY(SELECT root FROM orderloom.assets WHERE id = ANY(CAST(CAST(:assets AS text[]) AS uuid[])))"
+"""Found first, so that what they are the roots of is found by key."""
+_IN_TREES = f"ARRAY(SELECT id FROM orderloom.assets WHERE root = ANY({_ROOTS}))"  # noqa: S608 - built from constants
+_LOCK = Prepared(f"""
+    SELECT FROM orderloom.assets WHERE id = ANY({_ROOTS}) ORDER BY id FOR NO KEY UPDATE
 """)
-_TREES = Prepared("""
+_ASSETS = """
     SELECT CAST(id AS text) AS id, product, catalog_version AS version, account, status, CAST(root AS text) AS root,
            CAST(parent AS text) AS parent, service_account, billing_account, billing_profile, service_id,
            service_point, quantity, attributes, price, promotion_ref, numbers, service_start, service_end,
            CAST(created_by_order AS text) AS created_by
       FROM orderloom.assets
-     WHERE root IN (SELECT root FROM orderloom.assets WHERE id = ANY(CAST(CAST(:assets AS text[]) AS uuid[])))
-     ORDER BY created_by_order, created_by_line
-""")
+"""
+_TREES = Prepared(f"{_ASSETS} WHERE root = ANY({_ROOTS}) ORDER BY created_by_order, created_by_line")
+_ONE = Prepared(f"{_ASSETS} WHERE id = CAST(:asset AS uuid)")
 _PENDING = Prepared(f"""
     SELECT CAST(o.id AS text) AS id, o.number, o.catalog_version, o.submitted_at, o.document, b.roots
       FROM (SELECT DISTINCT l.order_id FROM orderloom.order_lines AS l
-             WHERE l.asset = ANY(CAST(CAST(:assets AS text[]) AS uuid[]))) AS a
+             WHERE l.asset = ANY({_IN_TREES})) AS a
       JOIN orderloom.orders AS o ON o.id = a.order_id
      CROSS JOIN LATERAL (
            SELECT array_agg(DISTINCT l.root) AS roots FROM orderloom.order_lines AS l
             WHERE l.order_id = o.id AND l.action <> 'none' AND l.state NOT IN ({quoted(FINAL)})
               AND EXISTS (SELECT FROM orderloom.order_lines AS m
                            WHERE m.order_id = l.order_id AND m.root = l.root
-                             AND m.asset = ANY(CAST(CAST(:assets AS text[]) AS uuid[])))) AS b
+                             AND m.asset = ANY({_IN_TREES}))) AS b
      WHERE o.completed_at IS NULL AND o.state <> '{State.DRAFT}' AND b.roots IS NOT NULL
      ORDER BY o.number
-""")  # noqa: S608 - built from constants
+""")  # noqa: S608
 _HOLDER = Prepared("""
     SELECT o.number FROM orderloom.asset_claims AS c JOIN orderloom.orders AS o ON o.id = c.order_id
      WHERE c.asset = CAST(:asset AS uuid) AND (c.order_id <> CAST(:order AS uuid) OR c.root <> :root)
@@ -66,17 +67,21 @@ def lock(connection: Connection, assets: Collection[str]) -> None:
 
 def trees(connection: Connection, assets: Collection[str]) -> Sequence[Asset]:
     """The whole trees of these assets, parents before what is below them."""
-    return [_ASSET.validate_python(row._asdict()) for row in _TREES.on(connection, assets=[*assets])]
+    return [_read(row) for row in _TREES.on(connection, assets=[*assets])]
 
 
 def one(engine: Engine, asset: str) -> Asset | None:
     """One asset as it stands."""
     with autocommit(engine) as connection:
-        return next((x for x in trees(connection, [asset]) if x.id == asset), None)
+        return next((_read(row) for row in _ONE.on(connection, asset=asset)), None)
+
+
+def _read(row: Row[Any]) -> Asset:
+    return _ASSET.validate_python(row._asdict())
 
 
 def pending(connection: Connection, assets: Collection[str], *, but_of: str | None = None) -> tuple[Pending, ...]:
-    """What open orders ask of these assets, but for one order's own wishes; what is due first comes first."""
+    """What open orders ask of the trees of these assets, but for one order's own wishes; what is due first is first."""
     rows = (row for row in _PENDING.on(connection, assets=[*assets]) if row.id != but_of)
     return tuple(sorted((x for row in rows for x in _bundles(row)), key=lambda x: (x.due, x.number)))
 
@@ -110,5 +115,5 @@ def unclaim(connection: Connection, *, order: str, root: str) -> None:
 
 
 def next_on(connection: Connection, assets: Collection[str], *, order: str, now: datetime) -> str | None:
-    """The order that waits for these assets and comes next, if its time has come."""
+    """The order that waits for the trees of these assets and comes next, if its time has come."""
     return next((x.order for x in pending(connection, assets, but_of=order) if x.due <= now), None)

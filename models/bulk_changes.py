@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.asset import IN_PROFILE
+from domain.order import State
 from models.submissions import ACTOR, Clash, Key, remember
 from models.tables import quoted
 from models.views import BELOW, Found, Listed, Ordering, Page, first, listed
@@ -73,10 +74,22 @@ _SUBMIT = text(f"""
     SELECT count(*) FROM selected
 """)  # noqa: S608
 _WAITING = "i.order_id IS NULL AND i.refusal IS NULL"
+_UNDER_WAY = quoted((State.ACKNOWLEDGED, State.IN_PROGRESS))
+"""Neither held nor pending: what waits for a person or for its day holds no other up."""
 _TAKE = text(f"""
-    SELECT CAST(i.bulk_change AS text) AS bulk, CAST(i.asset AS text) AS asset, b.change, b.document
-      FROM orderloom.bulk_change_items AS i JOIN orderloom.bulk_changes AS b ON b.id = i.bulk_change
-     WHERE {_WAITING} ORDER BY i.bulk_change, i.position LIMIT :limit FOR UPDATE OF i SKIP LOCKED
+    SELECT CAST(b.id AS text) AS bulk, CAST(i.asset AS text) AS asset, b.change, b.document
+      FROM orderloom.bulk_changes AS b
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS orders
+             FROM orderloom.bulk_change_items AS j JOIN orderloom.orders AS o ON o.id = j.order_id
+            WHERE j.bulk_change = b.id AND o.state IN ({_UNDER_WAY})) AS going
+     CROSS JOIN LATERAL (
+           SELECT i.asset, i.position FROM orderloom.bulk_change_items AS i
+            WHERE i.bulk_change = b.id AND {_WAITING}
+            ORDER BY i.position LIMIT GREATEST(0, LEAST(:limit, :under_way - going.orders))
+              FOR UPDATE SKIP LOCKED) AS i
+     WHERE b.id IN (SELECT i.bulk_change FROM orderloom.bulk_change_items AS i WHERE {_WAITING})
+     ORDER BY i.position LIMIT :limit
 """)  # noqa: S608
 _BECAME = text("""
     UPDATE orderloom.bulk_change_items SET order_id = CAST(:order AS uuid), refusal = :refusal
@@ -153,13 +166,14 @@ def submit(
     return None
 
 
-def carry(engine: Engine, ask: Callable[[Item], Outcome], *, limit: int) -> int:
+def carry(engine: Engine, ask: Callable[[Item], Outcome], *, limit: int, under_way: int) -> int:
     """Ask the next items that wait, and write down what became of each; how many there were.
 
+    None of a bulk change of which ``under_way`` orders are under way already, as far as is known.
     Nobody else is given them meanwhile. Whoever dies over them leaves them waiting: asking twice is asking once.
     """
     with engine.begin() as connection:
-        items = [Item(**row._asdict()) for row in connection.execute(_TAKE, {"limit": limit})]
+        items = [Item(**row._asdict()) for row in connection.execute(_TAKE, {"limit": limit, "under_way": under_way})]
         for item in items:
             became = ask(item)
             given = {"bulk": item.bulk, "asset": item.asset, "order": became.order, "refusal": became.refusal}

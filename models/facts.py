@@ -77,15 +77,11 @@ def with_assets(
     if not lookups.assets:
         return replace(known, arrived=arrived)
     found = assets.trees(connection, lookups.assets)
-    ids = [x.id for x in found]
-    pending = assets.pending(connection, ids, but_of=order) if ids else ()
-    more = Lookups(
-        account=lookups.account,
-        accounts=frozenset(y for x in found for y in (x.billing_account, x.service_account)),
-        profiles=frozenset(x.billing_profile for x in found),
-        assets=frozenset(),
-    )
-    theirs = facts(connection, more)
+    pending = assets.pending(connection, lookups.assets, but_of=order) if found else ()
+    accounts = frozenset(y for x in found for y in (x.billing_account, x.service_account)) - lookups.accounts
+    profiles = frozenset(x.billing_profile for x in found) - lookups.profiles
+    more = Lookups(account=lookups.account, accounts=accounts, profiles=profiles, assets=frozenset())
+    theirs = facts(connection, more) if accounts or profiles else Facts()
     versions = {*(x.version for x in found), *(x.version for x in pending)}
     return replace(
         known,

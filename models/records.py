@@ -18,7 +18,7 @@ from domain.approval import Approval, Verdict
 from domain.asset import NO_TREE, Asset, Busy, Tree
 from domain.billing import Account
 from domain.change import ahead
-from domain.facts import Facts, Lookups, lookups
+from domain.facts import Facts, lookups
 from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
@@ -73,11 +73,9 @@ def changes(sql: str, *, also: str = "") -> Prepared:
 
 
 _LOAD = Prepared("""
-    SELECT number, catalog_version, revision, document, corrections, corrections_included
+    SELECT number, submitted_at, catalog_version, revision, document, corrections, corrections_included
       FROM orderloom.orders WHERE id = CAST(:order AS uuid)
 """)
-
-_ARRIVED = text("SELECT submitted_at FROM orderloom.orders WHERE id = CAST(:order AS uuid)")
 
 _LOAD_REVISION = text("""
     SELECT document, corrections_included FROM orderloom.order_revisions
@@ -592,12 +590,8 @@ class PostgresRecords:
 
     def facts(self, in_flight: InFlight) -> Facts:
         """What is known of the accounts, profiles and assets the order mentions."""
-        mentioned = lookups(in_flight.order)
         with autocommit(self.engine) as connection:
-            found = facts(connection, mentioned)
-            if not mentioned.assets:
-                return found
-            return _with_assets(connection, in_flight, found, mentioned)
+            return _facts(connection, in_flight)
 
     def tree(self, in_flight: InFlight, root: str) -> Tree:
         """The assets that a bundle is about, with all of their trees, as they stand."""
@@ -612,11 +606,10 @@ class PostgresRecords:
 
         Who comes first; or what the bundle breaks, now that it comes to it: it has nothing then.
         """
-        mentioned = lookups(in_flight.order)
         about = [x.asset for x in in_flight.order.bundles[root] if x.asset]
         with self.engine.begin() as connection:
             assets.lock(connection, about)
-            found = _with_assets(connection, in_flight, facts(connection, mentioned), mentioned)
+            found = _facts(connection, in_flight)
             top = found.assets[about[0]].root
             number = assets.holder(connection, top, order=in_flight.id, root=root)
             number = number or ahead(in_flight.order, found, root, still_open=_open_roots(connection, in_flight.id))
@@ -638,8 +631,7 @@ class PostgresRecords:
         if not about:
             return None
         with autocommit(self.engine) as connection:
-            ids = [x.id for x in assets.trees(connection, about)]
-            return assets.next_on(connection, ids, order=in_flight.id, now=now)
+            return assets.next_on(connection, about, order=in_flight.id, now=now)
 
     def states(self, order: str) -> Mapping[str, State]:
         """The present states of the order's lines."""
@@ -965,9 +957,10 @@ def _line_states(connection: Connection, order: str) -> Mapping[str, State]:
     return {row.id: State(row.state) for row in rows}
 
 
-def _with_assets(connection: Connection, in_flight: InFlight, known: Facts, lookups: Lookups) -> Facts:
-    arrived = connection.execute(_ARRIVED, {"order": in_flight.id}).scalar_one()
-    return with_assets(connection, known, lookups, arrived=arrived, order=in_flight.id, number=in_flight.number)
+def _facts(connection: Connection, in_flight: InFlight) -> Facts:
+    mentioned = lookups(in_flight.order)
+    known, (id_, number, arrived) = facts(connection, mentioned), (in_flight.id, in_flight.number, in_flight.arrived)
+    return with_assets(connection, known, mentioned, arrived=arrived, order=id_, number=number)
 
 
 def _open_roots(connection: Connection, order: str) -> frozenset[str]:
@@ -996,4 +989,6 @@ def _load(engine: Engine, ref: OrderRef) -> InFlight:
     later = _CORRECTIONS.validate_python(row.corrections)[included : ref.corrections]
     order = corrected(ORDER.validate_python(document), later)
     decomposed = catalogs.decomposed(engine, order, row.catalog_version)
-    return InFlight(id=ref.order, number=row.number, decomposed=decomposed, revision=ref.revision)
+    return InFlight(
+        id=ref.order, number=row.number, arrived=row.submitted_at, decomposed=decomposed, revision=ref.revision
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -103,10 +103,10 @@ def house_of(shop: Shop, temporal: Client | None = None, *, task_queue: str | No
 
 
 @contextlib.asynccontextmanager
-async def open_api(database: Database, client: Client) -> AsyncIterator[Served]:
+async def open_api(database: Database, client: Client, **fields: Any) -> AsyncIterator[Served]:  # noqa: ANN401
     """A house and its API."""
     async with open_shop(database.app_url, client) as shop:
-        app = create_app(house_of(shop))
+        app = create_app(replace(house_of(shop), **fields))
         shop.publish(*builders.WIRELESS)
         shop.receive("PHONE", 100)
         async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:

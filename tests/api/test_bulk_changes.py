@@ -5,9 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 
+from adapters.switches import Mode, Switch
+from api.bulk_changes import AT_ONCE
 from tests.api.changing import House, open_house
-from tests.api.conftest import Served
+from tests.api.conftest import Served, open_api
+from tests.conftest import Database
 
 LATER = "2199-07-01"
 
@@ -72,6 +76,22 @@ async def test_many_are_suspended_each_by_its_own_order_until_none_is_open(fresh
     assert (bulk["orders"], bulk["waiting"], bulk["refused"]) == ({"completed": 3}, 0, 0)
     assert {(await fresh_api.read(f"/v1/assets/{x}"))["status"] for x in services} == {"suspended"}
     await fresh_api.shop.is_sound()
+
+
+async def test_few_are_under_way_at_once_and_what_waits_for_a_person_holds_no_other_up(
+    database: Database, temporal_client: Client
+):
+    async with open_api(database, temporal_client, bulk_change_orders=1) as api:
+        house = House(api.http, api)
+        services = [(await house.install())["WIRELESS"] for _ in range(6)]
+        api.shop.provisioning.switches.set("suspend", Switch(mode=Mode.REFUSE))
+        answer = await api.http.post("/v1/assets/changes", json={"change": "suspend", "assets": services})
+        under_way = 0
+        async with asyncio.timeout(30):
+            while (found := await api.read(answer.headers["location"]))["orders"] != {"held": 6}:
+                going = sum(found["orders"].get(x, 0) for x in ("acknowledged", "inProgress"))
+                under_way = max(under_way, going)
+    assert 1 <= under_way <= AT_ONCE
 
 
 async def test_assets_are_selected_by_account_and_product_and_given_values(house: House):
