@@ -612,7 +612,8 @@ class PostgresRecords:
             found = _facts(connection, in_flight)
             top = found.assets[about[0]].root
             number = assets.holder(connection, top, order=in_flight.id, root=root)
-            number = number or ahead(in_flight.order, found, root, still_open=_open_roots(connection, in_flight.id))
+            open_roots = _open_roots(connection, in_flight.id) if len(in_flight.order.bundles) > 1 else ()
+            number = number or ahead(in_flight.order, found, root, still_open=open_roots)
             if number is not None:
                 return Busy(number=number)
             order = replace(in_flight.order, lines=in_flight.order.bundles[root])
