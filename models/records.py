@@ -99,7 +99,7 @@ _PLANNED = changes("""
     lines AS (
         UPDATE orderloom.order_lines
            SET state = CASE WHEN id = ANY(CAST(:context AS text[])) THEN 'completed' ELSE 'inProgress' END
-          FROM begun WHERE order_id = CAST(:order AS uuid)
+          FROM begun WHERE order_id = CAST(:order AS uuid) AND state <> 'cancelled'
     ),
     changed AS (SELECT 0 AS position, 'inProgress' AS type, CAST(:body AS jsonb) AS body FROM begun)
 """)
@@ -141,23 +141,24 @@ _STANDING = text(f"""
       FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid)
 """)  # noqa: S608 - built from constants of this module
 
-_DONE = f"""
+_DONE = """
     done AS (
         UPDATE orderloom.plan_items AS p
            SET state = 'done', key = d.key, attempts = p.attempts + 1, started_at = COALESCE(p.started_at, now()),
                finished_at = statement_timestamp(), actual_at = d.at, result = d.result, last_error = NULL
           FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text, key text, at timestamptz, result jsonb)
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = d.step AND p.state NOT IN ('done', 'skipped', 'undone')
-           AND {_generation("d.key")} >= {_generation("p.key")}
+           AND {is_later} AND {is_wanted}
         RETURNING p.position, p.id, p.lines, d.at
     ),
     steps AS (
         SELECT position, 'step_done' AS type, jsonb_build_object('step', id, 'lines', lines, 'at', at) AS body FROM done
     )
-"""  # noqa: S608 - built from constants of this module
+"""
+_IS_LATER = f"{_generation('d.key')} >= {_generation('p.key')}"
 
 _DONE_STEPS = changes(f"""
-    {_DONE},
+    {_DONE.format(is_later=_IS_LATER, is_wanted="TRUE")},
     changed AS (TABLE steps)
 """)
 
@@ -197,8 +198,15 @@ _RESULTS = Prepared("""
        AND (state = 'done' OR state = 'skipped' AND actual_at IS NOT NULL)
 """)
 
+_IS_AS_BELIEVED = """
+    EXISTS (SELECT FROM ending
+             WHERE NOT CAST(:unrevised AS boolean) OR ending.state <> 'pending' AND ending.revision = 0)
+"""
+"""Of an order that is taken to end with its only root: no revision is in force, or about to be."""
+
 _INSTALLED = f"""
-    {_DONE},
+    ending AS (SELECT state, revision FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE),
+    {_DONE.format(is_later=_IS_LATER, is_wanted=_IS_AS_BELIEVED)},
     last AS (SELECT position, id FROM done WHERE id = :last),
     asset AS (
         INSERT INTO orderloom.assets
@@ -321,7 +329,7 @@ _TRANSITION = changes("""
     lines AS (
         UPDATE orderloom.order_lines AS l SET state = :state
           FROM moved
-         WHERE order_id = CAST(:order AS uuid) AND CAST(:whole AS boolean)
+         WHERE order_id = CAST(:order AS uuid) AND CAST(:whole AS boolean) AND l.state <> 'cancelled'
            AND (CAST(:state AS text) <> 'pending' OR l.state = 'acknowledged')
     ),
     changed AS (
@@ -381,7 +389,7 @@ _APPROVED = changes("""
     ),
     lines AS (
         UPDATE orderloom.order_lines SET state = 'rejected'
-          FROM given WHERE order_id = CAST(:order AS uuid) AND given.rejected
+          FROM given WHERE order_id = CAST(:order AS uuid) AND given.rejected AND state <> 'cancelled'
     ),
     audited AS (
         INSERT INTO orderloom.audit (actor, action, object, decision, reason)
@@ -688,6 +696,7 @@ class PostgresRecords:
         parameters = {
             "done": rows,
             "last": last.step,
+            "unrevised": False,
             "assets": _ASSETS.dump_json(installation.assets).decode(),
             "delivered": json.dumps({line: at.isoformat() for line, at in installation.delivered.items()}),
         }
@@ -897,9 +906,14 @@ class PostgresRecords:
     def _end(
         self, statement: Prepared, order: str, root: str, state: State, *, alone: bool, **parameters: Parameter
     ) -> State | None:
-        """Bring a root to its end and with the last root the order: under the order's lock where there are several."""
-        if alone:
-            self._change(statement, order, state=state, finished=True, root=root, **parameters)
+        """Bring a root to its end and with the last root the order: under the order's lock where there are several.
+
+        An order that pends by then has an accepted revision, which ends it if nothing more is to be done (2.7). Whether
+        a root is ``alone`` is for the statement to see as well: a revision may have come meanwhile.
+        """
+        if alone and self._change(
+            statement, order, state=state, finished=True, root=root, **{**parameters, "unrevised": True}
+        ):
             return state
         with self.engine.begin() as connection:
             before = connection.execute(
@@ -909,7 +923,8 @@ class PostgresRecords:
             others = frozenset(x for other, states in roots.items() if other != root for x in states)
             mine = frozenset(state if x not in FINAL else x for x in roots.get(root, ()))
             cancelled = before == State.PENDING_CANCELLATION
-            end = roll_up(others | mine, cancelled=cancelled) if others <= FINAL else None
+            ends = others <= FINAL and before != State.PENDING
+            end = roll_up(others | mine, cancelled=cancelled) if ends else None
             _apply(connection, statement, order, end, finished=end is not None, root=root, **parameters)
             return end
 

@@ -117,10 +117,10 @@ _SUBMIT = Prepared(f"""
     WITH given AS (SELECT CAST(:document AS jsonb) AS document),
     submitted AS (
         INSERT INTO orderloom.orders
-               (id, external_id, account, catalog_version, state, priority, requested_start, document)
+               (id, external_id, account, catalog_version, state, priority, requested_start, document, submitted_at)
         SELECT CAST(:id AS uuid), document ->> 'external_id', document ->> 'account', CAST(:catalog_version AS int),
                'acknowledged', CAST(document ->> 'priority' AS int),
-               CAST(document ->> 'requested_start' AS timestamptz), document
+               CAST(document ->> 'requested_start' AS timestamptz), document, statement_timestamp()
           FROM given
         RETURNING number, submitted_at
     ),
@@ -136,8 +136,8 @@ _SUBMIT = Prepared(f"""
           ) WITH ORDINALITY AS l(id, parent, root, product, action, quantity, asset, position)
     ),
     event AS (
-        INSERT INTO orderloom.order_events (order_id, seq, type, body)
-        VALUES (CAST(:id AS uuid), 1, 'acknowledged', '{{}}')
+        INSERT INTO orderloom.order_events (order_id, seq, at, type, body)
+        VALUES (CAST(:id AS uuid), 1, statement_timestamp(), 'acknowledged', '{{}}')
     ),
     audited AS (
         INSERT INTO orderloom.audit (actor, action, object, decision) VALUES (:actor, 'order.submit', :id, 'accepted')
@@ -188,6 +188,7 @@ def deciding(engine: Engine, order: Order) -> Iterator[Connection]:
     """A connection on which to decide about an order, and to store it.
 
     About what is installed one decides at a time: until it is stored, or not, nobody else decides about those assets.
+    Orders take turns in that sequence: one has come when it is stored, not when somebody began to decide.
     """
     if not lookups(order).assets:
         with autocommit(engine) as connection:

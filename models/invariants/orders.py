@@ -21,11 +21,17 @@ _AT_WORK = (State.IN_PROGRESS, State.ASSESSING_CANCELLATION, State.PENDING_CANCE
 
 
 def _roll_ups() -> str:
-    """The state of an order for every set of final states that its lines can have, as rows (2.3)."""
+    """The state of an order for every set of final states that its lines can have, as rows (2.3).
+
+    Of one that was cancelled as a whole nothing is completed; lines that a revision dropped are cancelled in any.
+    """
     ends = [State.CANCELLED, State.COMPLETED, State.FAILED]
-    some = chain.from_iterable(combinations(ends, size) for size in (1, 2, 3))
-    rows = {states: roll_up(frozenset(states)) for states in some} | {(State.REJECTED,): State.REJECTED}
-    return ", ".join(f"(ARRAY[{quoted(states)}], '{state}')" for states, state in rows.items())
+    some = [frozenset(x) for x in chain.from_iterable(combinations(ends, size) for size in (1, 2, 3))]
+    rows = {(x, False): roll_up(x) for x in some}
+    rows |= {(x, True): roll_up(x, cancelled=True) for x in some if State.COMPLETED not in x}
+    rejected = frozenset({State.REJECTED})
+    rows |= {(x, False): State.REJECTED for x in (rejected, rejected | {State.CANCELLED})}
+    return ", ".join(f"(ARRAY[{quoted(sorted(x))}], {cancelled}, '{state}')" for (x, cancelled), state in rows.items())
 
 
 def _steps() -> str:
@@ -128,9 +134,13 @@ _ORDERS = (
             SELECT CASE WHEN o.state IS DISTINCT FROM r.state
                         THEN format('order %s is %s, its lines are %s', o.number, o.state, l.states) END AS broken
               FROM orderloom.orders AS o
-              JOIN (SELECT order_id, array_agg(DISTINCT state ORDER BY state) AS states
+              JOIN (SELECT order_id, COALESCE(array_agg(DISTINCT state ORDER BY state) FILTER (WHERE action <> 'none'),
+                                              array_agg(DISTINCT state ORDER BY state)) AS states
                       FROM orderloom.order_lines GROUP BY order_id) AS l ON l.order_id = o.id
-              LEFT JOIN (VALUES {_roll_ups()}) AS r (states, state) ON r.states = l.states
+              LEFT JOIN (VALUES {_roll_ups()}) AS r (states, cancelled, state)
+                ON r.states = l.states
+               AND r.cancelled = EXISTS (SELECT FROM orderloom.order_events AS e
+                                          WHERE e.order_id = o.id AND e.type = '{State.PENDING_CANCELLATION}')
              WHERE o.state {IS_FINAL}
         """,
     ),
