@@ -1,5 +1,7 @@
 """Processes die at every place a story passes (A1, A2, A3, A6, A7, A12)."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +10,7 @@ from tests.faults import worlds
 from tests.faults.boundary import Boundary, Deed, Strike, When
 from tests.faults.house import House
 from tests.faults.stories import ALIKE_INSIDE, ORDER_TYPES, Story
-from tests.faults.trials import Trial, Try, golden, struck
+from tests.faults.trials import Trial, Try, golden, shuffled, struck
 from tests.faults.worlds import WORKER, World
 
 PERSISTENCE = 3
@@ -35,11 +37,15 @@ async def recorded(
     places: dict[str, Sequence[Place]] = {}
     known: list[Sequence[Boundary]] = []
     async with worlds.opened(house, *parts, **joined) as one, worlds.opened(house, *parts, **joined) as other:
-        for world in (one, other):
-            await golden(world, next(iter(stories.values())))  # what a process looks up only once, is looked up
+
+        async def both(story: Story) -> Sequence[Sequence[Boundary]]:
+            return await asyncio.gather(golden(one, story), golden(other, story))
+
+        await both(next(iter(stories.values())))  # what a process looks up only once, is looked up
         for name, story in stories.items():
-            passed, again = await golden(one, story), set(await golden(other, story))
-            mine = [x for x in passed if x in again and x.part == part]
+            passed, again = await both(story)
+            in_both = set(again)
+            mine = [x for x in passed if x in in_both and x.part == part]
             places[name] = _places(name, mine, alike=max((_alike(mine, x) for x in known), default=0))
             known.append(mine)
     kinds = {x.at.signature for name, mine in places.items() if name not in ALIKE_INSIDE for x in mine}
@@ -89,6 +95,19 @@ def each_signature(found: Sequence[Place]) -> Sequence[Place]:
         first = kinds.setdefault(x.at.signature, replace(x, stands_for=0))
         kinds[x.at.signature] = replace(first, stands_for=first.stands_for + x.stands_for)
     return [*kinds.values()]
+
+
+def some(found: Sequence[Place], seed: int, *, at_most: int) -> Sequence[Place]:
+    """So many of the places, each kind of them among these; what is left out is counted with one of its kind."""
+    mixed = shuffled(found, seed)
+    one_of_each = {x.at.signature: x for x in mixed}
+    others = [x for x in mixed if x is not one_of_each[x.at.signature]]
+    number = max(0, at_most - len(one_of_each))
+    left_out = Counter[object]()
+    for x in others[number:]:
+        left_out[x.at.signature] += x.stands_for
+    stand_in = (replace(x, stands_for=x.stands_for + left_out[kind]) for kind, x in one_of_each.items())
+    return [*stand_in, *others[:number]]
 
 
 def deaths(

@@ -35,6 +35,8 @@ from tests.faults.worlds import API, NEIGHBOURS, WORKER
 
 KILLS_AT_LEAST = 1_000
 WALKS = 200
+STRUCK = 700
+"""Places of all order types where the worker dies; of more there are, seeds choose, and each kind is among them."""
 FROZEN = 40
 """Places where a worker freezes: each costs the seconds that it takes to be taken for dead."""
 WISHED = 60
@@ -142,8 +144,9 @@ class Programme:
         run = partial(self._side_by_side, there)
         places = await self._embedded(there)
         kinds = crashes.each_signature(places)
-        what = "the worker is killed at every place of every order type"
-        yield await self._part("A1 A3 B9", what, run(crashes.deaths(places)), recorded=places)
+        struck = crashes.some(places, self.seed, at_most=STRUCK)
+        what = f"the worker is killed at {len(struck)} of {len(places)} places of all order types, each kind among them"
+        yield await self._part("A1 A3 B9", what, run(crashes.deaths(struck)), recorded=places)
         yield await self._part("A2", "… and again on the way back", run(crashes.deaths(kinds, times=2)))
         what = "… with no run kept in memory"
         yield await self._part("A3", what, run(crashes.deaths(kinds), cached_workflows=0))

@@ -60,10 +60,10 @@ async def struck(world: World, story: Story, strikes: Sequence[Strike], *, name:
     mark, before = world.journal.mark(), len(world.orders())
     await world.parts[part].arm(strikes[0])
     telling = asyncio.create_task(told(world, story, before))
-    deaths = await _survived(world, strikes, until=telling) if deadly else []
+    deaths = [*await _survived(world, strikes, until=telling)] if deadly else []
     violations = [*await telling]
-    if len(deaths) < len(strikes):
-        await world.parts[part].arm(None)
+    if len(deaths) < len(strikes) and (death := await _disarmed(world, part)):
+        deaths.append(death)
     orders, passed = world.orders()[before:], world.journal.since(mark)
     after = await oracle.aftermath(world, orders, deaths, passed, part=part)
     again = [x.at for x in passed if deaths and x.at > deaths[-1].at and x.boundary.part == part]
@@ -96,6 +96,22 @@ async def _survived(world: World, strikes: Sequence[Strike], *, until: asyncio.T
         following = strikes[len(deaths) :]
         await world.start(part, strike=following[0] if following else None)
     return deaths
+
+
+async def _disarmed(world: World, part: str) -> oracle.Death | None:
+    """Nothing befalls a process any more; its death, if it died when the story had ended, and another one begins."""
+    process = world.parts[part]
+    try:
+        await process.arm(None)
+    except (EOFError, OSError):
+        status = await process.end(within_s=5)
+        assert status == -signal.SIGKILL, f"the {part} ended with {status}"
+    else:
+        return None
+    death = oracle.Death(pid=process.pid, at=time.time())
+    process.kill()
+    await world.start(part)
+    return death
 
 
 async def told(world: World, story: Story, before: int) -> Sequence[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from temporalio.client import Client
 
 from embedded.postgres import APP
-from embedded.process import free_port
+from embedded.process import free_port, listens
 from sql.connections import connect
 from tests.faults import processes
 from tests.faults.boundary import Strike
@@ -122,6 +122,7 @@ async def opened(house: House, *parts: str, patience: Patience = PATIENCE, **joi
         try:
             for part in wanted:
                 await world.start(part)
+            await world.shop.until(lambda: all(map(listens, ports.values())), within_s=30)
             yield world
         finally:
             for process in [*world.parts.values(), *world.others]:
