@@ -74,7 +74,8 @@ class LineTitle:
 class Decomposition:
     """The plan without the lines of its items, and the first lines by title; ``more``: the plan goes on after these.
 
-    ``due`` are the bundles whose time has not come, and when it comes. ``standing`` says how far an earlier run
+    ``due`` are the bundles whose time has not come, and when it comes. ``claimed`` are the claims that were granted at
+    once, and when. ``standing`` says how far an earlier run
     has come with it, if it was stored before.
     """
 
@@ -84,6 +85,7 @@ class Decomposition:
     more: bool = False
     due: Mapping[str, datetime] = field(default_factory=dict)
     standing: Standing | None = None
+    claimed: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:

@@ -1,6 +1,6 @@
 """The order's own records: validate, decompose, asset, and every state in between."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -34,7 +34,7 @@ from domain.in_flight import Correction, InFlight
 from domain.installation import Completed, Installation, changes, closing_steps, installed
 from domain.inventory import Reservation
 from domain.neighbour import Refused
-from domain.order import FINAL, Action, Order, State
+from domain.order import FINAL, Action, Order, State, key
 from domain.plan import Function, Plan, PlanItem, System, Undo
 from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised, Standing
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
@@ -189,7 +189,8 @@ class RecordActivities:
         plan = in_flight.plan(unsynced_accounts=facts.unsynced_accounts)
         context = [x.id for x in order.lines if x.action is Action.NONE]
         if self.records.planned(in_flight.id, plan.items, context=context):
-            return self._page(plan, in_flight, after=0)
+            page = self._page(plan, in_flight, after=0)
+            return replace(page, claimed=self._claim_at_once(plan, in_flight, but=page.due))
         standing = self.records.standing(in_flight.id)
         return replace(self.plan_rest(PlanRest(ref=standing.ref, after=0)), standing=standing)
 
@@ -220,6 +221,19 @@ class RecordActivities:
         roots = (x.root for x in plan.items if x.function is Function.CLAIM)
         found = {root: due(order, root, arrived=now) for root in roots}
         return {root: at for root, at in found.items() if at > now}
+
+    def _claim_at_once(self, plan: Plan, in_flight: InFlight, *, but: Collection[str]) -> Mapping[str, datetime]:
+        """Claim what an order with one bundle changes, if it is due and nobody is before it: the claims, and when.
+
+        What is not granted so is asked for by a step, which waits or falls out.
+        """
+        items = [x for x in plan.items if x.function is Function.CLAIM and x.root not in but]
+        if len(items) != 1 or len(in_flight.order.bundles) != 1 or self.records.claim(in_flight, items[0].root) != ():
+            return {}
+        (item,) = items
+        done = Done(step=item.id, key=key(in_flight.id, item.subject, item.function, 0), at=self.clock())
+        self.records.done(in_flight, [done])
+        return {item.id: done.at}
 
     @property
     def sends(self) -> Mapping[Function, Send]:

@@ -177,6 +177,8 @@ class OrderProgress:
     def plan_is(self, decomposition: Decomposition) -> None:
         """Take over the plan, and begin."""
         self._plan_is(decomposition, {item.id: StepProgress(item) for item in decomposition.items})
+        for step, at in decomposition.claimed.items():
+            self.steps[step].state, self.steps[step].at = StepState.DONE, at
         self.state, self.has_begun = State.IN_PROGRESS, True
 
     @property

@@ -14,10 +14,10 @@ from temporalio.exceptions import ApplicationError
 from adapters.switches import Mode, Switch
 from domain.approval import Approval
 from domain.money import Money
-from domain.order import Order
+from domain.order import Action, Order
 from domain.progress import Resolution
 from tests.boundaries import Boundaries, Boundary
-from tests.builders import bundle, changed, line, order, without
+from tests.builders import bundle, changed, line, order, raw, without
 from tests.conftest import Database
 from tests.shop import Shop, hasty, open_shop
 from tests.workflows.catalog import INTERNET, PRODUCTS, WIRELESS, furnish
@@ -318,6 +318,37 @@ async def test_a_run_that_was_reset_does_not_forget_what_has_to_be_taken_back(
         assert await end(handle) == "cancelled"
         assert await asyncio.wrap_future(answers[0]) == "pendingCancellation"
         assert shop.one("SELECT count(*) FROM inventory.numbers WHERE state <> 'available'") == 0
+        await shop.is_sound()
+
+
+@pytest.mark.req("I20")
+@pytest.mark.parametrize("wish", ["cancelled", "completed"])
+async def test_what_was_claimed_before_a_worker_died_is_given_back_or_carried_on_with(
+    database: Database, temporal_client: Client, wish: str
+) -> None:
+    boundaries = Boundaries()
+    async with open_shop(database.app_url, temporal_client, around=boundaries.around) as shop:
+        furnish(shop)
+        service = shop.asset(await shop.fulfil(order(WIRELESS)))
+        stored = shop.change(raw(line("", asset=service["id"], action=Action.SUSPEND)))
+        loop = asyncio.get_running_loop()
+        claims, answers = [], list[Future[str]]()
+
+        def die() -> None:
+            claims.extend(shop.rows("SELECT asset FROM orderloom.asset_claims"))
+            if wish == "cancelled":
+                answers.append(asyncio.run_coroutine_threadsafe(shop.cancel(stored.id), loop))
+            raise ApplicationError("died")
+
+        boundaries.at(stored.id, Boundary("validate", 0, "after"), die)
+
+        assert await end(await shop.run(stored)) == wish
+        assert [str(x["asset"]) for x in claims] == [str(service["id"])]
+        for answer in answers:
+            assert await asyncio.wrap_future(answer) == "pendingCancellation"
+        assert shop.rows("SELECT FROM orderloom.asset_claims") == []
+        status = {"cancelled": "active", "completed": "suspended"}
+        assert shop.one("SELECT status FROM orderloom.assets WHERE id = :a", a=service["id"]) == status[wish]
         await shop.is_sound()
 
 
