@@ -7,8 +7,8 @@ from dataclasses import replace
 from temporalio.service import RPCError
 
 from domain.money import Money
-from domain.order import FINAL, Order
-from tests.builders import changed, line, order, without
+from domain.order import FINAL, Action, Order
+from tests.builders import changed, without
 from tests.faults import oracle
 from tests.faults.boundary import Deed, Strike
 from tests.faults.crashes import PERSISTENCE, Place
@@ -16,52 +16,77 @@ from tests.faults.stories import Story
 from tests.faults.trials import Trial, Try, told
 from tests.faults.worlds import World
 from tests.replay.paths import PATHS
-from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows.start import Declined
 
 HEARD_WITHIN_S = 0.3
 """A run that is between two steps answers at once, and another one later: then what it was asked at goes on first."""
-GOODS = order(line("WIRELESS", line("RATE"), line("PHONE")))
-ORDERS: Mapping[str, tuple[Order, Order]] = {
-    "wireless_bundle": (order(WIRELESS), without(order(WIRELESS), "1.5")),
-    "simple_service_bundle": (order(INTERNET), changed(order(INTERNET), "1", price=Money(500, "USD"))),
-    "physical_goods": (GOODS, changed(GOODS, "1.2", quantity=2)),
-    "two_bundles": (order(WIRELESS, INTERNET), without(order(WIRELESS, INTERNET), "2")),
-    "passing_fault": (order(WIRELESS), changed(order(WIRELESS), "1.1", price=Money(700, "USD"))),
-    "slow_network": (order(INTERNET), changed(order(INTERNET), "1", quantity=3)),
+Otherwise = Callable[[Order], Order]
+
+
+def _as_it_is(now: Order) -> Order:
+    """Nothing else: then it is only asked whether a revision may come into force."""
+    return now
+
+
+def _costs(line_id: str) -> Otherwise:
+    return lambda now: changed(now, line_id, price=Money(700, "USD"))
+
+
+def _elsewhere(now: Order) -> Order:
+    """Another place to move to."""
+    (new,) = (x for x in now.roots if x.action is Action.MOVE_ADD)
+    return changed(now, new.id, service_point="SP-3")
+
+
+OTHERWISE: Mapping[str, Otherwise] = {
+    "wireless_bundle": lambda now: without(now, "1.5"),
+    "simple_service_bundle": _costs("1"),
+    "physical_goods": lambda now: changed(now, "1.2", quantity=2),
+    "two_bundles": lambda now: without(now, "2"),
+    "passing_fault": _costs("1.1"),
+    "slow_network": lambda now: changed(now, "1", quantity=3),
+    "suspended": _as_it_is,
+    "resumed": _as_it_is,
+    "disconnected": _as_it_is,
+    "updated": _costs("1.1"),
+    "moved": _elsewhere,
+    "replaced": _costs("1.1"),
+    "promoted": _as_it_is,
+    "change_refused_and_retried": _as_it_is,
+    "waits_for_its_day": _as_it_is,
 }
-"""Orders as they are, and as somebody wants to have them instead."""
-STORIES: Mapping[str, Story] = {name: lambda world, path=PATHS[name]: path(world.shop) for name in ORDERS}  # type: ignore[misc]
+"""Stories, and how somebody wants the order instead: of every order type and every change of what is installed."""
+STORIES: Mapping[str, Story] = {name: lambda world, path=PATHS[name]: path(world.shop) for name in OTHERWISE}  # type: ignore[misc]
 
-Wish = Callable[[World, str, Order], Awaitable[object]]
+Wish = Callable[[World, str, Otherwise], Awaitable[object]]
 
 
-async def cancel(world: World, order_id: str, _: Order) -> object:
+async def cancel(world: World, order_id: str, _: Otherwise) -> object:
     """Have it cancelled."""
     return await world.shop.cancel(order_id)
 
 
-async def revise(world: World, order_id: str, desired: Order) -> object:
+async def revise(world: World, order_id: str, desired: Otherwise) -> object:
     """Have it otherwise."""
-    return await world.shop.revise(order_id, desired)
+    return await world.shop.revise(order_id, desired(world.shop.document(order_id)))
 
 
-async def revise_and_cancel(world: World, order_id: str, desired: Order) -> object:
+async def revise_and_cancel(world: World, order_id: str, desired: Otherwise) -> object:
     """Both at once."""
     return await asyncio.gather(revise(world, order_id, desired), cancel(world, order_id, desired))
 
 
-async def cancel_and_revise(world: World, order_id: str, desired: Order) -> object:
+async def cancel_and_revise(world: World, order_id: str, desired: Otherwise) -> object:
     """Both at once, the other first."""
     return await asyncio.gather(cancel(world, order_id, desired), revise(world, order_id, desired))
 
 
-async def revise_twice(world: World, order_id: str, desired: Order) -> object:
+async def revise_twice(world: World, order_id: str, desired: Otherwise) -> object:
     """Otherwise, and then as it was: only the latest is in force."""
     as_it_was = world.shop.document(order_id)
     first = asyncio.create_task(revise(world, order_id, desired))
     await asyncio.sleep(0.02)
-    return await asyncio.gather(first, revise(world, order_id, as_it_was), return_exceptions=True)
+    return await asyncio.gather(first, revise(world, order_id, lambda _: as_it_was), return_exceptions=True)
 
 
 WISHES: Mapping[str, Wish] = {
@@ -119,9 +144,9 @@ async def _met(world: World, place: Place, wish: str) -> Trial:
 
 async def _said(world: World, place: Place, wish: str, before: int) -> bool:
     """Whether it was agreed to."""
-    order_id = world.orders()[before]
+    order_id = world.orders()[before:][-1]  # what is changed was ordered before
     try:
-        await WISHES[wish](world, order_id, ORDERS[place.story][1])
+        await WISHES[wish](world, order_id, OTHERWISE[place.story])
     except (Declined, AssertionError, RPCError):
         return False
     return True

@@ -41,6 +41,12 @@ async def five_bundles(shop: Shop) -> Handle:
     )
 
 
+async def reconciliation(shop: Shop) -> Handle:
+    """What is compared is not the same everywhere, whatever else was told in this world."""
+    await (await PATHS["refused_and_skipped"](shop)).result()
+    return await PATHS["reconciliation"](shop)
+
+
 PATIENCES = {"undo_in_trouble": BRIEF, "records_in_trouble": BRIEF, "large_bundle": LONG}
 """What the first two tell begins when patience ends; the third does much in each attempt."""
 UNSOUND = frozenset({"still_at_work"})
@@ -55,10 +61,10 @@ def _ordered(name: str, path: Callable[[Shop], Awaitable[Handle]], world: World)
 
 ORDER_TYPES: Mapping[str, Story] = {
     name: partial(_ordered, name, path)
-    for name, path in (*PATHS.items(), ("new_customer", new_customer), ("five_bundles", five_bundles))
+    for name, path in {**PATHS, **{x.__name__: x for x in (new_customer, five_bundles, reconciliation)}}.items()
     if name not in UNSOUND
 }
-"""Every path that a golden history is recorded of, and two whose histories would be the same: all by name."""
+"""Every path that a golden history is recorded of, and more whose histories would be the same: all by name."""
 
 
 async def not_understood(world: World) -> object:

@@ -272,8 +272,7 @@ async def revised_price(shop: Shop) -> Handle:
 
 async def revised_number(shop: Shop) -> Handle:
     """Another number: reserved and initiated in the place of the first."""
-    free = shop.one("SELECT max(value) FROM inventory.numbers WHERE state = 'available'")
-    return await _revised(shop, changed(order(WIRELESS), "1", service_id=free))
+    return await _revised(shop, changed(order(WIRELESS), "1", service_id=_free_number(shop)))
 
 
 async def revised_smaller(shop: Shop) -> Handle:
@@ -299,6 +298,10 @@ async def revision_refused(shop: Shop) -> Handle:
         await shop.revise(_order(handle), changed(order(INTERNET), "1", quantity=2))
     await shop.decide(fallout, "retry")
     return handle
+
+
+def _free_number(shop: Shop) -> str:
+    return str(shop.one("SELECT max(value) FROM inventory.numbers WHERE state = 'available'"))
 
 
 async def _held(shop: Shop) -> Handle:
@@ -337,7 +340,7 @@ async def updated(shop: Shop) -> Handle:
     wireless = await _wireless(shop)
     rate = shop.asset(wireless["created_by_order"], "1.1")
     part = _about(rate, Action.UPDATE, changes=("price",), price=Money(1_200, "USD"))
-    head = _about(wireless, Action.UPDATE, part, changes=("service_id",), service_id="+1-555-0119")
+    head = _about(wireless, Action.UPDATE, part, changes=("service_id",), service_id=_free_number(shop))
     return await shop.run(shop.change(raw(head)))
 
 
