@@ -128,11 +128,12 @@ async def test_a_run_that_goes_on_after_its_order_is_over_is_a_fallout_until_it_
     fallout = shop.rows("SELECT * FROM orderloom.fallouts WHERE state = 'open'")[0]
     await shop.decide(fallout, "retry")
     await handle.result()
-    await reset(shop, handle)
+    run = OrderRun(order=order_of(handle), number=1, account="ACME", requested_start=shop.now() + timedelta(days=1))
+    again = await shop.client.start_workflow("Order", run, id=handle.id, task_queue=shop.task_queue)
     await once(shop, lambda x: x.opened > 0)
     (left,) = found(shop)
     assert (left["code"], str(left["order_id"])) == ("RUN_LEFT", order_of(handle))
-    await shop.client.get_workflow_handle(handle.id).terminate()
+    await again.terminate()
     await once(shop, lambda x: x.closed > 0)
 
 
