@@ -85,7 +85,9 @@ _LOAD_REVISION = text("""
 _PLANNED = changes("""
     begun AS (
         SELECT 1 FROM orderloom.orders
-         WHERE id = CAST(:order AS uuid) AND state IN ('acknowledged', 'pending') FOR UPDATE
+         WHERE id = CAST(:order AS uuid) AND state IN ('acknowledged', 'pending')
+           AND NOT EXISTS (SELECT FROM orderloom.plan_items AS p WHERE p.order_id = orders.id)
+           FOR UPDATE
     ),
     items AS (
         INSERT INTO orderloom.plan_items
@@ -437,6 +439,10 @@ _JUDGED = changes(f"""
 
 _JUDGMENT = text("""
     SELECT code FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND revision = :revision
+""")
+
+_WAITS_FOR_REVISION = text("""
+    SELECT EXISTS (SELECT FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND state = 'accepted')
 """)
 
 _REVISED = changes(
@@ -908,7 +914,7 @@ class PostgresRecords:
     ) -> State | None:
         """Bring a root to its end and with the last root the order: under the order's lock where there are several.
 
-        An order that pends by then has an accepted revision, which ends it if nothing more is to be done (2.7). Whether
+        An order that pends for an accepted revision is ended by that, if nothing more is to be done (2.7). Whether
         a root is ``alone`` is for the statement to see as well: a revision may have come meanwhile.
         """
         if alone and self._change(
@@ -923,7 +929,8 @@ class PostgresRecords:
             others = frozenset(x for other, states in roots.items() if other != root for x in states)
             mine = frozenset(state if x not in FINAL else x for x in roots.get(root, ()))
             cancelled = before == State.PENDING_CANCELLATION
-            ends = others <= FINAL and before != State.PENDING
+            waits = before == State.PENDING and connection.execute(_WAITS_FOR_REVISION, {"order": order}).scalar_one()
+            ends = others <= FINAL and not waits
             end = roll_up(others | mine, cancelled=cancelled) if ends else None
             _apply(connection, statement, order, end, finished=end is not None, root=root, **parameters)
             return end

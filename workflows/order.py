@@ -114,6 +114,8 @@ class OrderWorkflow(Approving):
             self._progress.plan_is(await self._whole_plan(decomposition))
         else:
             await self._recall(decomposition.standing, decomposition)
+            if decomposition.standing.state is State.PENDING:  # it was waiting for its turn
+                self._progress.state = State.PENDING
         if self._shown.state is State.PENDING and workflow.patched("begun-after-waiting"):
             self._show()
         self._describe()

@@ -11,7 +11,8 @@ from activities.messages import EndingsSeen
 from domain.order import Action
 from models import submissions
 from tests.builders import ACCOUNTS, Line, line, order, raw
-from tests.shop import Shop
+from tests.shop import Shop, hasty
+from workflows.messages import OrderRun
 
 
 def about(asset: dict[str, Any], action: Action, **fields: Any) -> Line:  # noqa: ANN401
@@ -134,6 +135,26 @@ async def test_an_order_that_waits_for_its_turn_can_be_cancelled(shop: Shop):
     await asyncio.wait_for(later.result(), timeout=30)
     await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
     assert (shop.state(second.id), status(shop, gift)) == ("cancelled", "suspended")
+    await shop.is_sound()
+
+
+@pytest.mark.req("C35", "W1")
+@pytest.mark.parametrize("its_turn", ["has come", "comes"])
+async def test_a_run_that_has_forgotten_that_its_order_waits_for_its_turn_goes_on(shop: Shop, its_turn: str):
+    gift = await a_gift(shop)
+    first = shop.change(raw(about(gift, Action.SUSPEND)))
+    second = shop.change(raw(about(gift, Action.RESUME)))
+    handle = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    await handle.terminate("as if nothing of it had come on record")
+    if its_turn == "has come":
+        await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
+    run = OrderRun(order=second.id, number=second.number, account="ACME", title="GIFT", patience=hasty())
+    again = await shop.client.start_workflow("Order", run, id=handle.id, task_queue=shop.task_queue)
+    if its_turn == "comes":
+        await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
+    await asyncio.wait_for(again.result(), timeout=30)
+    assert (shop.state(second.id), status(shop, gift)) == ("completed", "active")
     await shop.is_sound()
 
 
