@@ -14,6 +14,7 @@ from temporalio.client import RPCTimeoutOrCancelledError
 from api.house import House
 from domain.approval import approvals
 from domain.catalog import Catalog
+from domain.order import Action, OrderLine
 from models import catalogs, revisions, submissions
 from models.submissions import Submitted
 from workflows.messages import OrderRun, RevisionWish
@@ -118,7 +119,7 @@ class Starter:
             order=submitted.id,
             number=submitted.number,
             account=order.account,
-            title=_title([x.product for x in order.roots]),
+            title=_title(order.roots),
             requested_start=order.requested_start,
             approvals=await self._approvals(submitted),
         )
@@ -141,6 +142,8 @@ class Starter:
         return approvals(submitted.order, catalog)
 
 
-def _title(products: Sequence[str]) -> str:
-    more = f" and {len(products) - 1} more" if len(products) > 1 else ""
-    return f"{products[0]}{more}"
+def _title(roots: Sequence[OrderLine]) -> str:
+    """What the order is about, as operators read it beside its run: what it does, unless it only adds."""
+    first, more = roots[0], f" and {len(roots) - 1} more" if len(roots) > 1 else ""
+    asked = "" if first.action in (Action.ADD, Action.NONE) else f"{first.action} "
+    return f"{asked}{first.product}{more}"

@@ -111,11 +111,6 @@ class OrderLine:
         """Whether it is what a change costs: made with the order, charged once, and no asset ever (B26)."""
         return self.action is Action.ADD and self.related_line is not None
 
-    @property
-    def account_triple(self) -> Mapping[str, str | None]:
-        """The three accounts that a service bundle shares, by field name (B22)."""
-        return {name: getattr(self, name) for name in ACCOUNT_FIELDS}
-
 
 ACCOUNT_FIELDS = ("billing_account", "service_account", "billing_profile")
 

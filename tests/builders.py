@@ -14,7 +14,7 @@ from typing import Any
 from domain.asset import Asset, AssetStatus
 from domain.catalog import BillingPhase, BillingType, Catalog, Component, DeliveryKind, Origin, Product
 from domain.facts import AccountFact, Facts
-from domain.order import Order, OrderLine, with_defaults
+from domain.order import ACCOUNT_FIELDS, Order, OrderLine, with_defaults
 
 GSM = "/service/telco/gsm/telephony"
 SMS = "/service/telco/gsm/sms"
@@ -183,3 +183,8 @@ def without(original: Order, line_id: str) -> Order:
     """The order without a line and all below it."""
     gone = {line_id, *(x.id for x in original.descendants(original.by_id[line_id]))}
     return replace(original, lines=tuple(x for x in original.lines if x.id not in gone))
+
+
+def accounts_of(given: OrderLine) -> dict[str, str | None]:
+    """The three accounts of a line, by field name."""
+    return {name: getattr(given, name) for name in ACCOUNT_FIELDS}

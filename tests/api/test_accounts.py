@@ -61,7 +61,7 @@ async def installed(fresh_api: Served) -> tuple[Served, dict[str, Any]]:
     return fresh_api, await fresh_api.in_state(await fresh_api.submit(an_order()), "completed")
 
 
-@pytest.mark.req("A01", "A04", "A06", "A12", "A15")
+@pytest.mark.req("A01", "A04", "A06", "A12")
 async def test_the_service_profile_and_the_two_lists_are_views_of_the_same_assets(
     installed: tuple[Served, dict[str, Any]],
 ):

@@ -1,7 +1,6 @@
 """Whether the API says truly what it can do."""
 
 import httpx
-import pytest
 from temporalio.client import Client
 
 from api.app import create_app
@@ -28,7 +27,6 @@ async def test_an_api_without_temporal_is_alive_and_not_ready(api: Served):
         assert (await http.get("/readyz")).status_code == 503
 
 
-@pytest.mark.req("W4")
 async def test_an_api_without_its_database_says_so_and_stays_alive(fresh_api: Served):
     api = fresh_api
     with api.engine.begin() as connection:

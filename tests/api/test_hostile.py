@@ -36,8 +36,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/orders/00000000-0000-0000-0000-000000000000/cancellation": {
         "reason": "A reason", "actor": "me", "force": False,
     },
+    "/v1/assets/00000000-0000-0000-0000-000000000000/modify": {"service_id": "+1-555-0100", "reason": "A reason"},
+    "/v1/assets/00000000-0000-0000-0000-000000000000/suspend": {"reason": "A reason", "submit": True},
+    "/v1/assets/00000000-0000-0000-0000-000000000000/resume": {"reason": "A reason"},
+    "/v1/assets/00000000-0000-0000-0000-000000000000/disconnect": {"reason": "A reason"},
+    "/v1/assets/00000000-0000-0000-0000-000000000000/move": {"service_point": "SP-2", "reason": "A reason"},
 }  # fmt: skip
-"""Each writing route with a body it takes (neither fallout nor order exists)."""
+"""Writing routes with a body they take (neither fallout, nor order, nor asset exists)."""
 
 TEXTS = ("SQL", "a template", "a path", "digits in a string")
 FREE_TEXT = ("external_id", "reason", "name", "actor", "service_id", "code")

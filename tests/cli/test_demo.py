@@ -39,7 +39,7 @@ def test_the_demo_fulfills_every_example_and_stays_up_when_asked_to(tmp_path: Pa
     assert reconciliation["active_not_billed"] == reconciliation["billed_not_active"] == []
     assert "A person decides: orderloom resolve" in told
     assert "It stays up until Ctrl-C. Where to click" in told
-    assert 0 < result["seconds"] < 60
+    assert 0 < result["seconds"] < 30
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

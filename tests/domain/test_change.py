@@ -13,7 +13,7 @@ from domain.facts import Facts, Pending
 from domain.money import Money
 from domain.order import Action, Order
 from domain.validation import validate
-from tests.builders import WIRELESS, Line, asset, catalog, facts, item, line, raw, unbilled
+from tests.builders import WIRELESS, Line, accounts_of, asset, catalog, facts, item, line, raw, unbilled
 from tests.installed import (
     EVENT,
     INSTALLED,
@@ -122,7 +122,7 @@ def test_all_of_a_service_gets_the_accounts_that_the_service_gets():
 def test_what_joins_a_service_has_its_accounts_and_its_lines_parents():
     given = raw(about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF")))
     joined = whole(given).by_id["1.1"]
-    assert joined.account_triple == {
+    assert accounts_of(joined) == {
         "billing_account": "ACME-BA", "service_account": "ACME-BA", "billing_profile": "ACME-BP"
     }  # fmt: skip
     assert broken(given) == []

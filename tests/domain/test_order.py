@@ -23,7 +23,7 @@ from domain.order import (
     roll_up,
     with_defaults,
 )
-from tests.builders import WIRELESS_ORDER, line, order
+from tests.builders import WIRELESS_ORDER, accounts_of, line, order
 from tests.domain.strategies import Sold, sold
 
 ORDER_ID = "5f0c7f3e-96f5-4f43-9d0b-2a9f8b1f6c11"
@@ -33,7 +33,7 @@ ORDER_ID = "5f0c7f3e-96f5-4f43-9d0b-2a9f8b1f6c11"
 def test_blank_accounts_are_those_of_the_root_line():
     given_accounts = {"billing_account": "B", "service_account": "S", "billing_profile": "P"}
     filled = order(line("WIRELESS", line("TEXTING", line("TEXT-BASIC")), **given_accounts))
-    assert all(x.account_triple == given_accounts for x in filled.lines)
+    assert all(accounts_of(x) == given_accounts for x in filled.lines)
 
 
 @pytest.mark.req("B23")
@@ -52,11 +52,11 @@ def test_an_account_that_a_line_names_is_kept():
 @given(sold())
 def test_filling_the_blanks_twice_is_filling_them_once(example: Sold):
     assert with_defaults(example.order) == example.order
-    assert all(all(x.account_triple.values()) for x in example.order.lines)
+    assert all(all(accounts_of(x).values()) for x in example.order.lines)
 
 
 def test_the_accounts_of_a_line_are_three():
-    assert set(WIRELESS_ORDER.lines[0].account_triple) == set(ACCOUNT_FIELDS)
+    assert set(accounts_of(WIRELESS_ORDER.lines[0])) == set(ACCOUNT_FIELDS)
 
 
 def test_lines_below_come_parents_first_and_lines_above_nearest_first():
