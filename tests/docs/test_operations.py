@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.req("W5")]
 RUNBOOK = ROOT / "docs" / "operations.md"
 COMMANDS = runbook.commands(RUNBOOK)
 Given = dict[str, str]
-"""What `$ORDER`, `$FALLOUT` and `$ACTIVITY` stand for."""
+"""What `$ORDER`, `$FALLOUT`, `$ASSET` and `$ACTIVITY` stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +119,13 @@ def ordered(live: Live) -> Given:
     return {"ORDER": live.order("internet-service-bundle")}
 
 
+def installed(live: Live) -> Given:
+    given = ordered(live)
+    live.until(lambda: live.state(given["ORDER"]) == "completed")
+    lines = live.http.get(f"/v1/orders/{given['ORDER']}").json()["lines"]
+    return given | {"ASSET": lines[0]["asset"]}
+
+
 def terminated(live: Live) -> Given:
     """An order whose run somebody terminates while it waits for a person."""
     given = refused("provisioning", "activate")(live)
@@ -163,6 +170,7 @@ SITUATIONS = {
     "An order waits for approval": Situation(provoke=too_cheap, ends="rejected"),
     "Cancel an order": Situation(provoke=stuck, ends="cancelled"),
     "Revise an order": Situation(provoke=refused("provisioning", "activate")),
+    "Change what is installed": Situation(provoke=installed),
     "Take down what runs already": Situation(provoke=refused("billing", "fulfill"), ends="cancelled"),
     "Somebody has cancelled or reset a run": Situation(provoke=stuck, ends="cancelled"),
     "What runs is not what is billed": Situation(provoke=unbilled, once=True, ends="held"),
