@@ -1,4 +1,4 @@
-"""The part of the fault programme that runs with every commit: each kind of place once, and the bugs that kills find.
+"""The part of the fault programme that runs with every commit: one story and the API, and some planted bugs.
 
 `make faults` runs all of it.
 """
