@@ -31,8 +31,9 @@ _SCHEDULES = ("schedule", "state", "every", "started", "skipped", "missed", "las
 def reconcile(api: ApiUrl = None, *, as_json: Json = False) -> None:
     """Compare now what the network runs with what billing bills, and show what differs. Nothing is mended."""
     with asking(api, as_json=as_json) as asked:
+        before = asked.get("/v1/reports/reconciliation", limit=1)["run"]
         run = asked.post("/v1/reports/reconciliation", None)["run"]
-        if not _is_compared(asked, run["workflow_id"]):
+        if not _is_compared(asked, run["workflow_id"], before):
             screen.complain(f"It is still being compared: {run['temporal_ui']}")
             raise typer.Exit(1)
         _show_reconciliation(asked, as_json=as_json)
@@ -85,16 +86,14 @@ def schedules(api: ApiUrl = None, *, as_json: Json = False) -> None:
             screen.table(_SCHEDULES, map(_schedule, found["items"]))
 
 
-def _is_compared(asked: Api, run: str) -> bool:
-    """Whether the run has made its report in time; a later one, which was faster, does as well."""
-    before = asked.get("/v1/reports/reconciliation", limit=1)["run"]
+def _is_compared(asked: Api, run: str, before: dict[str, Any] | None) -> bool:
+    """Whether the run has made its report in time; one later than ``before`` that was faster does as well."""
     deadline = time.monotonic() + _COMPARED_WITHIN_S
-    latest = before
     while time.monotonic() < deadline:
+        latest = asked.get("/v1/reports/reconciliation", limit=1)["run"]
         if latest and (latest["id"] == run or (before and latest["as_of"] > before["as_of"])):
             return True
         time.sleep(_LOOK_EVERY_S)
-        latest = asked.get("/v1/reports/reconciliation", limit=1)["run"]
     return False
 
 
