@@ -1,6 +1,6 @@
 """Services that reach their end with no order: they are disconnected by an order of ours (2.5)."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from temporalio import activity
 
 from activities.messages import EndingsSeen
+from activities.watch import WorkList
 from domain.fallout import FalloutType, Finding
 from domain.violation import Violation
 
@@ -29,22 +30,6 @@ class Endings(Protocol):
 
     def end(self, root: str, *, now: datetime) -> tuple[Violation, ...]:
         """Store the order that disconnects what has reached its end in a tree; what it breaks, if it may not be."""
-        ...
-
-
-class WorkList(Protocol):
-    """The work list, as this writes it."""
-
-    def open(self, findings: Iterable[Finding]) -> Collection[str]:
-        """Put findings on the list, each subject once while it is open."""
-        ...
-
-    def close(self, subjects: Iterable[str], *, reason: str) -> Collection[str]:
-        """Take off what is not there any more."""
-        ...
-
-    def found(self, type: FalloutType) -> Mapping[str, str]:  # noqa: A002
-        """What is on the list of one type: ids by subject."""
         ...
 
 

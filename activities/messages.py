@@ -75,8 +75,7 @@ class Decomposition:
     """The plan without the lines of its items, and the first lines by title; ``more``: the plan goes on after these.
 
     ``due`` are the bundles whose time has not come, and when it comes. ``claimed`` are the claims that were granted at
-    once, and when. ``standing`` says how far an earlier run
-    has come with it, if it was stored before.
+    once, and when. ``standing`` says how far an earlier run has come with it, if it was stored before.
     """
 
     items: tuple[PlanItem, ...]

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.client import WorkflowHandle
 
 from activities.messages import EndingsSeen
 from domain.order import Action
 from models import submissions
+from models.submissions import Submitted
 from tests.builders import ACCOUNTS, Line, line, order, raw
 from tests.shop import Shop, hasty
 from workflows.messages import OrderRun
@@ -24,6 +26,14 @@ def about(asset: dict[str, Any], action: Action, **fields: Any) -> Line:  # noqa
 async def a_gift(shop: Shop) -> dict[str, Any]:
     """Something that is neither run nor billed."""
     return shop.asset(await shop.fulfil(order(line("GIFT"))))
+
+
+async def two_changes(shop: Shop, asked: Line, then: Line) -> tuple[Submitted, Submitted, WorkflowHandle[Any, Any]]:
+    """Two orders about one asset; the second one's run has begun, and waits for its turn."""
+    first, second = shop.change(raw(asked)), shop.change(raw(then))
+    later = await shop.run(second)
+    await shop.until(lambda: shop.state(second.id) == "pending")
+    return first, second, later
 
 
 def soon(seconds: float) -> datetime:
@@ -68,10 +78,7 @@ async def test_an_update_changes_what_it_says_and_leaves_the_rest(shop: Shop):
 async def test_two_changes_of_one_asset_go_one_after_the_other(shop: Shop):
     """The first one is held back by a person; the second waits its turn, and is told when it has come."""
     gift = await a_gift(shop)
-    first = shop.change(raw(about(gift, Action.SUSPEND)))
-    second = shop.change(raw(about(gift, Action.RESUME)))
-    later = await shop.run(second)
-    await shop.until(lambda: shop.state(second.id) == "pending")
+    first, second, later = await two_changes(shop, about(gift, Action.SUSPEND), about(gift, Action.RESUME))
     assert await reason(shop, second.id) == f"asset_busy: order {first.number}"
     assert status(shop, gift) == "active"
 
@@ -107,10 +114,7 @@ async def test_changes_in_one_order_wait_for_their_days(shop: Shop):
 @pytest.mark.req("A19")
 async def test_what_is_not_lawful_any_more_when_its_turn_comes_is_a_persons_to_decide(shop: Shop):
     gift = await a_gift(shop)
-    first = shop.change(raw(about(gift, Action.SUSPEND)))
-    second = shop.change(raw(about(gift, Action.RESUME)))
-    later = await shop.run(second)
-    await shop.until(lambda: shop.state(second.id) == "pending")
+    first, second, later = await two_changes(shop, about(gift, Action.SUSPEND), about(gift, Action.RESUME))
     await shop.run(first, approvals=("somebody has to see this",))
     await shop.until(lambda: shop.state(first.id) == "pending")
     await shop.cancel(first.id)
@@ -127,10 +131,7 @@ async def test_what_is_not_lawful_any_more_when_its_turn_comes_is_a_persons_to_d
 @pytest.mark.req("C35")
 async def test_an_order_that_waits_for_its_turn_can_be_cancelled(shop: Shop):
     gift = await a_gift(shop)
-    first = shop.change(raw(about(gift, Action.SUSPEND)))
-    second = shop.change(raw(about(gift, Action.RESUME)))
-    later = await shop.run(second)
-    await shop.until(lambda: shop.state(second.id) == "pending")
+    first, second, later = await two_changes(shop, about(gift, Action.SUSPEND), about(gift, Action.RESUME))
     assert await shop.cancel(second.id) == "pendingCancellation"
     await asyncio.wait_for(later.result(), timeout=30)
     await asyncio.wait_for((await shop.run(first)).result(), timeout=30)
@@ -161,10 +162,8 @@ async def test_a_run_that_has_forgotten_that_its_order_waits_for_its_turn_goes_o
 @pytest.mark.req("C35", "P3")
 async def test_an_order_that_is_called_off_before_it_begins_lets_the_next_one_go(shop: Shop):
     gift = await a_gift(shop)
-    first = shop.change(raw(about(gift, Action.UPDATE, attributes={"colour": "red"})))
-    second = shop.change(raw(about(gift, Action.SUSPEND)))
-    later = await shop.run(second)
-    await shop.until(lambda: shop.state(second.id) == "pending")
+    red = about(gift, Action.UPDATE, attributes={"colour": "red"})
+    first, second, later = await two_changes(shop, red, about(gift, Action.SUSPEND))
     await shop.run(first, approvals=("somebody has to see this",))
     await shop.until(lambda: shop.state(first.id) == "pending")
     await shop.cancel(first.id)
