@@ -74,7 +74,7 @@ async def test_an_update_changes_what_it_says_and_leaves_the_rest(shop: Shop):
     assert now["billing_account"] == ACCOUNTS["billing_account"]
 
 
-@pytest.mark.req("C35", "I20")
+@pytest.mark.req("C35")
 async def test_two_changes_of_one_asset_go_one_after_the_other(shop: Shop):
     """The first one is held back by a person; the second waits its turn, and is told when it has come."""
     gift = await a_gift(shop)
@@ -159,7 +159,7 @@ async def test_a_run_that_has_forgotten_that_its_order_waits_for_its_turn_goes_o
     await shop.is_sound()
 
 
-@pytest.mark.req("C35", "P3")
+@pytest.mark.req("C35")
 async def test_an_order_that_is_called_off_before_it_begins_lets_the_next_one_go(shop: Shop):
     gift = await a_gift(shop)
     red = about(gift, Action.UPDATE, attributes={"colour": "red"})

@@ -321,7 +321,7 @@ async def test_a_run_that_was_reset_does_not_forget_what_has_to_be_taken_back(
         await shop.is_sound()
 
 
-@pytest.mark.req("I20")
+@pytest.mark.req("C35")
 @pytest.mark.parametrize("wish", ["cancelled", "completed"])
 async def test_what_was_claimed_before_a_worker_died_is_given_back_or_carried_on_with(
     database: Database, temporal_client: Client, wish: str
