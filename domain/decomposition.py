@@ -61,16 +61,19 @@ class _Bundle:
         return tuple(x for x in self.whole if x.action is Action.ADD and not x.is_charge)
 
     def items(self) -> Iterator[PlanItem]:
-        """The steps of the bundle (2.7): what is new first, then what changes."""
+        """The steps of the bundle (2.7): what is new first, then what changes.
+
+        A revision may have the reservation made anew and leave billing's first phase alone: what follows waits for both.
+        """
         changes = Changes(self.decomposed, self.root.id, self.whole)
         claim, synced = changes.claim(), self._synced()
         reserve = self._reserve(after=claim)
         held = reserve or claim
         initiate = self._initiate(after=(*held, *synced))
-        deliver = self._deliver(after=initiate or held)
-        provision = self._provision(after=initiate or held)
-        bills = self._bills(deliver, provision, after=initiate or (*held, *synced))
-        new = (*(initiate or held), *deliver, *provision, *bills)
+        guard = (*held, *initiate)
+        deliver, provision = self._deliver(after=guard), self._provision(after=guard)
+        bills = self._bills(deliver, provision, after=guard if initiate else (*held, *synced))
+        new = (*guard, *deliver, *provision, *bills)
         changed = changes.items(after=(*new, *synced)) if changes.asked else ()
         network = tuple(x for x in changed if x.function in ON_THE_NETWORK)
         commit = self._commit(reserve, after=(*deliver, *provision, *bills, *network))

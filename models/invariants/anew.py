@@ -96,8 +96,8 @@ def _lines_are_the_documents(stored: Stored) -> Iterator[str | None]:
 def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
     """Account synchronizations depend on what billing knew at that moment, and are left out.
 
-    So is what a revision has undone and not planned again. Orders that were planned when a commit did not wait for
-    billing keep that plan.
+    So is what a revision has undone and not planned again. Orders keep their plan that were planned when what follows
+    billing's first phase did not name the reservation too, or even when a commit did not wait for billing.
     """
     read = stored.decomposed
     wanted = [*decompose(read.order, read.catalog, versions=read.versions).items]
@@ -108,13 +108,20 @@ def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
         for x in stored.plan
         if x.id not in synced | gone
     ]
-    formerly = [replace(x, depends_on=_unbilled(x.depends_on)) if x.function is Function.COMMIT else x for x in wanted]
+    formerly = [x if x.function is Function.COMMIT else replace(x, depends_on=_guarded(x.depends_on)) for x in wanted]
+    long_ago = [replace(x, depends_on=_unbilled(x.depends_on)) if x.function is Function.COMMIT else x for x in formerly]
     begun = stored.plan or stored.state not in (State.ACKNOWLEDGED, State.PENDING, State.REJECTED, State.CANCELLED)
-    if found in (wanted, formerly) or not begun:
+    if found in (wanted, formerly, long_ago) or not begun:
         yield None
     else:
         differing = {x.id for x in found if x not in wanted} | {x.id for x in wanted if x not in found}
         yield f"other than planned: {', '.join(sorted(differing)) or 'the order of the steps'}"
+
+
+def _guarded(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """What a step waited for when it went without saying that billing's first phase had waited for the rest."""
+    initiated = any(x.startswith(f"{Function.INITIATE_BILLING}:") for x in steps)
+    return tuple(x for x in steps if not (initiated and x.startswith((f"{Function.RESERVE}:", f"{Function.CLAIM}:"))))
 
 
 def _unbilled(steps: tuple[str, ...]) -> tuple[str, ...]:

@@ -162,9 +162,11 @@ _ORDERS = (
 _PLANS = (
     Invariant(
         id="I15-plan",
-        statement="A step is done only after all that it depends on",
-        query="""
-            SELECT CASE WHEN d.id IS NULL OR d.state NOT IN ('done', 'skipped')
+        statement="A step is done only after all that it depends on, but for what a revision has done anew",
+        query=f"""
+            SELECT CASE WHEN d.id IS NULL
+                             OR (d.state NOT IN ('done', 'skipped')
+                                 AND (o.revision = 0 OR p.no_return OR o.state {IS_FINAL}))
                         THEN format('order %s: %s is done, and %s is %s', o.number, p.id, after,
                                     COALESCE(d.state, 'missing'))
                         WHEN d.function <> p.function AND d.finished_at > p.finished_at AND o.revision = 0

@@ -195,6 +195,29 @@ async def test_what_is_reserved_is_exchanged_in_one_go(sound: Shop) -> None:
     assert sound.one("SELECT on_hand FROM inventory.stock") == 1
 
 
+async def test_nothing_is_delivered_or_activated_while_what_is_reserved_is_exchanged(sound: Shop) -> None:
+    wanted = order(line("WIRELESS", line("RATE"), line("PHONE", quantity=2)))
+    sound.inventory.switches.set("deliver", Switch(mode=Mode.REFUSE, remaining=1, code="NO_COURIER"))
+    order_id, handle, port = await held(sound, wanted)
+    await sound.until(lambda: sound.steps(order_id)["deliver:1.2"] == "held")
+
+    await sound.revise(order_id, changed(wanted, "1.2", quantity=11))
+
+    await sound.until(lambda: bool(sound.rows("SELECT 1 FROM orderloom.fallouts WHERE code = 'NO_STOCK'")), within_s=20)
+    await sound.decide(port, "retry")
+    assert {x: state for x, state in sound.steps(order_id).items() if state != "pending"} == {
+        "sync_customer:ACME-BA": "done",
+        "reserve:1": "held",
+        "initiate_billing:1": "done",  # it is left alone: the goods are billed by themselves
+    }
+    await sound.is_sound()
+    sound.receive("PHONE", 5)
+    (shortage,) = sound.rows("SELECT * FROM orderloom.fallouts WHERE code = 'NO_STOCK'")
+    await sound.decide(shortage, "retry")
+    await handle.result()
+    assert sound.state(order_id) == "completed"
+
+
 async def test_more_than_there_is_waits_for_a_person_with_the_former_reservation_still_held(sound: Shop) -> None:
     sound.billing.switches.set("initiate", Switch(mode=Mode.REFUSE, remaining=1, code="ACCOUNT_UNKNOWN"))
     wanted = order(line("WIRELESS", line("RATE"), line("PHONE", quantity=2)))
