@@ -28,10 +28,11 @@ class Journal(Protocol):
         """The order under way."""
         ...
 
-    def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
+    def done(self, in_flight: InFlight, done: Sequence[Done], *, asked: bool = False) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
 
-        The order's state when that was the last of it. Twice is once.
+        The order's state when that was the last of it. Twice is once. Nothing is written if a person is asked about one
+        of the steps by now: the run has given this attempt up; unless they were ``asked`` before it was sent.
         """
         ...
 

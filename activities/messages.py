@@ -36,11 +36,15 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Plan items of one root bundle, each after what it waits for. ``resent``: an earlier attempt may have happened."""
+    """Plan items of one root bundle, each after what it waits for. ``resent``: an earlier attempt may have happened.
+
+    ``asked``: an earlier run has a fallout open for one of them, and it is tried all the same.
+    """
 
     ref: OrderRef
     steps: tuple[Step, ...]
     resent: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,10 +153,14 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A fallout as it was put on the work list: how urgent it is, and until when somebody should have decided."""
+    """A fallout as it was put on the work list: how urgent it is, and until when somebody should have decided.
+
+    ``done``: it was not, for an attempt that the run had given up has succeeded after all.
+    """
 
     priority: int
     due_at: datetime
+    done: Outcome | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from activities.messages import (
     Freed,
     LineTitle,
     Opened,
+    Outcome,
     PlanRest,
     Revising,
     RootEnd,
@@ -36,7 +37,7 @@ from domain.inventory import Reservation
 from domain.neighbour import Refused
 from domain.order import FINAL, Action, Order, State, key
 from domain.plan import Function, Plan, PlanItem, System, Undo
-from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised, Standing
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, Late, OrderRef, Revised, Standing
 from domain.propagation import STATE_ONLY, PropagatedFields, propagate
 from domain.provisioning import Working
 from domain.revision import Comparison, compare
@@ -129,8 +130,13 @@ class Records(Journal, Protocol):
         """Let a revision be in force; the order's state when nothing of it is left to do. Twice is once."""
         ...
 
-    def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
-        """Open a fallout, hold its step, and bring lines to the states given. Twice is once."""
+    def open_fallout(
+        self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]
+    ) -> Late | None:
+        """Open a fallout, hold its step, and bring lines to the states given. Twice is once.
+
+        Nothing of that, but an answer, if the step is done by now.
+        """
         ...
 
     def close_fallout(self, closing: Closing, *, lines: Mapping[str, State]) -> None:
@@ -341,7 +347,7 @@ class RecordActivities:
 
     @activity.defn
     def open_fallout(self, fallout: Fallout) -> Opened:
-        """Put a step that needs a person on the work list."""
+        """Put a step that needs a person on the work list, unless it is done by now."""
         urgency = priority(
             FalloutType(fallout.type),
             code=fallout.code,
@@ -350,8 +356,9 @@ class RecordActivities:
         )
         lines = self._propagated(fallout.ref, fallout.lines, State.HELD)
         within = self.due[urgency]
-        self.records.open_fallout(fallout, priority=urgency, due=within, lines=lines)
-        return Opened(priority=urgency, due_at=self.clock() + within)
+        late = self.records.open_fallout(fallout, priority=urgency, due=within, lines=lines)
+        done = None if late is None else Outcome(step=fallout.step, at=late.at, order_state=late.order_state)
+        return Opened(priority=urgency, due_at=self.clock() + within, done=done)
 
     @activity.defn
     def close_fallout(self, closing: Closing) -> None:

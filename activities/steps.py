@@ -72,7 +72,7 @@ class StepActivities:
                         earlier.add(answer)
         finally:
             done = [x for x in answers.values() if isinstance(x, Done)]
-            state = self.journal.done(in_flight, done) if done else None
+            state = self.journal.done(in_flight, done, asked=batch.asked) if done else None
         outcomes = tuple(outcome(in_flight.item(step), answer, state) for step, answer in answers.items())
         return tuple(replace(x, wakes=self._next(in_flight, done, x.step)) for x in outcomes)
 

@@ -63,7 +63,7 @@ class _Bundle:
     def items(self) -> Iterator[PlanItem]:
         """The steps of the bundle (2.7): what is new first, then what changes.
 
-        A revision may have the reservation made anew and leave billing's first phase alone: what follows waits for both.
+        A revision may have the reservation made anew and leave billing's first phase alone: the rest waits for both.
         """
         changes = Changes(self.decomposed, self.root.id, self.whole)
         claim, synced = changes.claim(), self._synced()

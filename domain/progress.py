@@ -51,6 +51,14 @@ class Done:
     installation: Installation | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """When a step has taken effect after all that its run had given up; the order's state if it has ended with it."""
+
+    at: datetime | None
+    order_state: State | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fallout:
     """A step that needs a person: what failed, and whether it may have happened all the same (``in_doubt``)."""

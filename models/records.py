@@ -24,7 +24,7 @@ from domain.in_flight import Correction, InFlight, corrected
 from domain.installation import InstalledAsset
 from domain.order import FINAL, NEXT, Order, State, asset_id, key, roll_up
 from domain.plan import SETTLED, PlanItem
-from domain.progress import Assessment, Closing, Done, Fallout, Judgment, OrderRef, Revised, Standing
+from domain.progress import Assessment, Closing, Done, Fallout, Judgment, Late, OrderRef, Revised, Standing
 from domain.revision import Comparison, RevisionState
 from domain.validation import validate
 from domain.violation import Violation
@@ -129,6 +129,21 @@ def _generation(key: str) -> str:
     return f"COALESCE(CAST(NULLIF(split_part({key}, ':', 4), '') AS int), 0)"
 
 
+def _withdrawn(which: str, reason: str) -> str:
+    """CTEs that take open fallouts of the order off the work list, because nobody need decide about them any more."""
+    return f"""
+    withdrawn AS (
+        UPDATE orderloom.fallouts SET state = 'cancelled', closed_at = now(), decision = 'abort', actor = 'system',
+               reason = '{reason}'
+         WHERE order_id = CAST(:order AS uuid) AND {which} AND fallouts.{IS_OPEN}
+        RETURNING fallouts.id
+    ),
+    audited AS (
+        INSERT INTO orderloom.audit (actor, action, object, decision, reason)
+        SELECT 'system', 'fallout.resolve', id, 'abort', '{reason}' FROM withdrawn
+    )"""  # noqa: S608 - built from constants of this module
+
+
 _STANDING = text(f"""
     SELECT o.state, o.revision, jsonb_array_length(o.corrections) AS corrections,
            o.state = 'inProgress' OR EXISTS (SELECT FROM orderloom.plan_items AS p WHERE p.order_id = o.id)
@@ -143,20 +158,27 @@ _STANDING = text(f"""
       FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid)
 """)  # noqa: S608 - built from constants of this module
 
-_DONE = """
+_DONE = f"""
+    held AS (
+        SELECT state FROM orderloom.plan_items
+         WHERE order_id = CAST(:order AS uuid)
+           AND id IN (SELECT d.step FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text)) FOR UPDATE
+    ),
     done AS (
         UPDATE orderloom.plan_items AS p
            SET state = 'done', key = d.key, attempts = p.attempts + 1, started_at = COALESCE(p.started_at, now()),
                finished_at = statement_timestamp(), actual_at = d.at, result = d.result, last_error = NULL
           FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text, key text, at timestamptz, result jsonb)
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = d.step AND p.state NOT IN ('done', 'skipped', 'undone')
-           AND {is_later} AND {is_wanted}
+           AND {{is_later}} AND {{is_wanted}}
+           AND (CAST(:asked AS boolean) OR NOT EXISTS (SELECT FROM held WHERE state = 'held'))
         RETURNING p.position, p.id, p.lines, d.at
     ),
+    {_withdrawn("fallouts.step IN (SELECT id FROM done) AND CAST(:asked AS boolean)", "the step is done after all")},
     steps AS (
         SELECT position, 'step_done' AS type, jsonb_build_object('step', id, 'lines', lines, 'at', at) AS body FROM done
     )
-"""
+"""  # noqa: S608 - built from constants of this module
 _IS_LATER = f"{_generation('d.key')} >= {_generation('p.key')}"
 
 _DONE_STEPS = changes(f"""
@@ -299,17 +321,7 @@ _END_ROOT = changes(f"""
            AND (state = 'inProgress' OR state = 'held' AND function <> 'sync_customer')
         RETURNING id
     ),
-    withdrawn AS (
-        UPDATE orderloom.fallouts SET state = 'cancelled', closed_at = now(), decision = 'abort', actor = 'system',
-               reason = 'the bundle was given up'
-          FROM steps
-         WHERE order_id = CAST(:order AS uuid) AND step = steps.id AND fallouts.{IS_OPEN}
-        RETURNING fallouts.id
-    ),
-    audited AS (
-        INSERT INTO orderloom.audit (actor, action, object, decision, reason)
-        SELECT 'system', 'fallout.resolve', id, 'abort', 'the bundle was given up' FROM withdrawn
-    ),
+    {_withdrawn("fallouts.step IN (SELECT id FROM steps)", "the bundle was given up")},
     unclaimed AS (
         DELETE FROM orderloom.asset_claims WHERE order_id = CAST(:order AS uuid) AND root = :root
     ),
@@ -529,15 +541,17 @@ _FINISHED = changes("""
 """)
 
 _OPEN_FALLOUT = changes(f"""
+    undone AS (
+        SELECT attempts FROM orderloom.plan_items
+         WHERE order_id = CAST(:order AS uuid) AND id = :step AND state NOT IN ({quoted(SETTLED)}) FOR UPDATE
+    ),
     opened AS (
         INSERT INTO orderloom.fallouts
                (id, subject, order_id, account, step, line, type, code, message, in_doubt, priority, due_at, attempts)
         SELECT :id, :subject, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message,
                CAST(:in_doubt AS boolean), CAST(:priority AS int),
-               now() + make_interval(secs => CAST(:due_s AS float8)),
-               (SELECT attempts FROM orderloom.plan_items
-                 WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step)
-          FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid) AND o.state NOT IN ({quoted(FINAL)})
+               now() + make_interval(secs => CAST(:due_s AS float8)), undone.attempts
+          FROM undone, orderloom.orders AS o WHERE o.id = CAST(:order AS uuid) AND o.state NOT IN ({quoted(FINAL)})
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ),
@@ -556,6 +570,13 @@ _OPEN_FALLOUT = changes(f"""
           FROM opened
     )
 """)  # noqa: S608 - built from constants of this module
+
+_LATE = Prepared(f"""
+    SELECT p.actual_at AS at, CASE WHEN o.state IN ({quoted(FINAL)}) THEN o.state END AS order_state
+      FROM orderloom.plan_items AS p
+      JOIN orderloom.orders AS o ON o.id = p.order_id
+     WHERE p.order_id = CAST(:order AS uuid) AND p.id = :step AND p.state IN ({quoted(SETTLED)})
+""")  # noqa: S608 - built from constants
 
 _CLOSE_FALLOUT = changes(f"""
     closed AS (
@@ -688,19 +709,21 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             return bool(_SENT.on(connection, order=order, steps=list(steps)).scalar_one())
 
-    def done(self, in_flight: InFlight, done: Sequence[Done]) -> State | None:
+    def done(self, in_flight: InFlight, done: Sequence[Done], *, asked: bool = False) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
 
-        The order's state when that was the last of it.
+        The order's state when that was the last of it. What a person was ``asked`` before is withdrawn; otherwise
+        nothing is written once somebody is asked about one of the steps.
         """
         rows = _DONES.dump_json(done, exclude=_NOT_A_COLUMN).decode()
         last = next((x for x in done if x.installation is not None), None)
         if last is None or last.installation is None:
-            self._change(_DONE_STEPS, in_flight.id, done=rows)
+            self._change(_DONE_STEPS, in_flight.id, done=rows, asked=asked)
             return None
         installation = last.installation
         parameters = {
             "done": rows,
+            "asked": asked,
             "last": last.step,
             "unrevised": False,
             "assets": _ASSETS.dump_json(installation.assets).decode(),
@@ -845,8 +868,10 @@ class PostgresRecords:
             _apply(connection, _FINISHED, ref.order, end, finished=True)
             return end
 
-    def open_fallout(self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]) -> None:
-        """Open a fallout and hold its step and lines."""
+    def open_fallout(
+        self, fallout: Fallout, *, priority: int, due: timedelta, lines: Mapping[str, State]
+    ) -> Late | None:
+        """Open a fallout and hold its step and lines; or say that the step is done by now."""
         row = asdict(fallout)
         order = row.pop("ref")["order"]
         row |= {
@@ -856,7 +881,11 @@ class PostgresRecords:
             "due_s": due.total_seconds(),
             "lines": json.dumps(lines),
         }
-        self._change(_OPEN_FALLOUT, order, **row)
+        if self._change(_OPEN_FALLOUT, order, **row):
+            return None
+        with autocommit(self.engine) as connection:
+            late = _LATE.on(connection, order=order, step=fallout.step).first()
+        return None if late is None else Late(at=late.at, order_state=late.order_state and State(late.order_state))
 
     def close_fallout(self, closing: Closing, *, lines: Mapping[str, State]) -> None:
         """Close a fallout with the decision taken."""

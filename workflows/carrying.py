@@ -103,8 +103,7 @@ class Carrying(Deciding):
         elif outcome.code is not None:
             self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True, lines=outcome.lines)
         else:
-            step.state, step.at, step.at_work_since = StepState.DONE, outcome.at, None
-            self._progress.state = outcome.order_state or self._progress.state
+            self._is_done(step, outcome)
             if step.item.function is Function.ASSET:
                 self._pass_on(outcome.wakes)
 

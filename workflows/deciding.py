@@ -7,7 +7,7 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import Opened
+from activities.messages import Opened, Outcome
 from domain.fallout import Decision, actual_date, correction
 from domain.order import State
 from domain.plan import StepState
@@ -57,10 +57,16 @@ class Deciding(UnderWay):
         await self._wait_for_decision(step, undecided)
 
     async def _wait_for_decision(self, step: StepProgress, undecided: Undecided) -> None:
-        """Wait until a person decides about a step, and do so."""
-        undecided.is_on_record = True
-        self._show()
+        """Wait until a person decides about a step, and do so; nobody need if it is done after all."""
         progress = self._progress
+        undecided.is_on_record = True
+        if undecided.opened is not None and undecided.opened.done is not None:
+            undecided.settled = True
+            del progress.undecided[undecided.fallout.id]
+            self._is_done(step, undecided.opened.done)
+            self._show()
+            return
+        self._show()
         await workflow.wait_condition(lambda: undecided.resolution is not None or progress.is_given_up(step.item))
         resolution = undecided.resolution or Resolution(
             fallout=undecided.fallout.id,
@@ -73,6 +79,11 @@ class Deciding(UnderWay):
         undecided.settled = True
         del self._progress.undecided[undecided.fallout.id]
         self._show()
+
+    def _is_done(self, step: StepProgress, outcome: Outcome) -> None:
+        step.state, step.at, step.at_work_since = StepState.DONE, outcome.at, None
+        self._progress.state = outcome.order_state or self._progress.state
+        self._progress.asked.pop(step.item.id, None)
 
     def _closing(self, step: StepProgress, undecided: Undecided, resolution: Resolution) -> Closing:
         corrected = None

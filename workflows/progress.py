@@ -246,7 +246,7 @@ class OrderProgress:
     def batch(self, items: Sequence[PlanItem], *, now: datetime, resent: bool = False) -> Batch:
         """A batch as an activity is told of it."""
         steps = tuple(self.steps[x.id].reference(self._actual(x, now)) for x in items)
-        return Batch(ref=self.ref, steps=steps, resent=resent)
+        return Batch(ref=self.ref, steps=steps, resent=resent, asked=any(x.id in self.asked for x in items))
 
     def _actual(self, item: PlanItem, now: datetime) -> datetime | None:
         """The date from which something is billed: that of the proof of what was delivered for it (5.3).

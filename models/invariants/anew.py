@@ -109,7 +109,9 @@ def _plan_follows_from_the_order(stored: Stored) -> Iterator[str | None]:
         if x.id not in synced | gone
     ]
     formerly = [x if x.function is Function.COMMIT else replace(x, depends_on=_guarded(x.depends_on)) for x in wanted]
-    long_ago = [replace(x, depends_on=_unbilled(x.depends_on)) if x.function is Function.COMMIT else x for x in formerly]
+    long_ago = [
+        replace(x, depends_on=_unbilled(x.depends_on)) if x.function is Function.COMMIT else x for x in formerly
+    ]
     begun = stored.plan or stored.state not in (State.ACKNOWLEDGED, State.PENDING, State.REJECTED, State.CANCELLED)
     if found in (wanted, formerly, long_ago) or not begun:
         yield None

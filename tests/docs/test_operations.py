@@ -81,7 +81,7 @@ def answer_lost(live: Live) -> Given:
 
 
 def slow(live: Live) -> Given:
-    live.switch("provisioning", "activate", Mode.SLOW, remaining=1, ms=2_000)
+    live.switch("provisioning", "activate", Mode.SLOW, remaining=1, ms=4_000)
     order = live.order("internet-service-bundle")
     live.until(lambda: live.searched(f'OrderError = "at work" AND OrderId = "{order}"') == 1)
     return {"ORDER": order}

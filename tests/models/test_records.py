@@ -1,13 +1,20 @@
 """What a run has written down, when two things are written at the same moment."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
-from domain.progress import Judgment, OrderRef
+from domain.fallout import TYPE
+from domain.in_flight import InFlight
+from domain.order import State
+from domain.plan import System
+from domain.progress import Done, Fallout, Judgment, Late, OrderRef
 from models.records import PostgresRecords
 from tests.models.conftest import Books
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.mark.req("B57")
@@ -32,8 +39,7 @@ def test_a_revision_refused_while_the_last_step_ends_the_order_is_no_event_after
             {"o": stored.id},
         )
         judging.start()
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        while judging.is_alive() and books.rows(waits) == [{"count": 0}]:
+        while judging.is_alive() and books.rows(WAITING) == [{"count": 0}]:
             judging.join(0.02)
     judging.join()
 
@@ -80,3 +86,79 @@ def test_when_a_step_was_sent_is_told_by_the_clock_that_tells_when_it_was_done(b
 
     (step,) = books.rows("SELECT state, now() - started_at < interval '10 seconds' AS is_now FROM orderloom.plan_items")
     assert step == {"state": "inProgress", "is_now": True}
+
+
+def planned(books: Books) -> InFlight:
+    """An order of which two steps are under way."""
+    stored = books.submit()
+    books.change(
+        """
+        INSERT INTO orderloom.plan_items
+               (order_id, id, position, function, system, subject, root, lines, depends_on, no_return, state,
+                started_at)
+        VALUES (:o, 'reserve:1', 0, 'reserve', 'inventory', '1', '1', '{1.4}', '{}', FALSE, 'inProgress', now()),
+               (:o, 'initiate_billing:1', 1, 'initiate_billing', 'billing', '1', '1', '{1}', '{reserve:1}', FALSE,
+                'inProgress', now())
+        """,
+        o=stored.id,
+    )
+    return PostgresRecords(books.engine).load(OrderRef(order=stored.id, revision=0))
+
+
+def both(order: InFlight) -> list[Done]:
+    steps = (("reserve:1", f"{order.id}:1:reserve:0"), ("initiate_billing:1", f"{order.id}:1:initiate_billing:0"))
+    return [Done(step=step, key=key, at=order.arrived) for step, key in steps]
+
+
+def asked(order: InFlight) -> Fallout:
+    ref = OrderRef(order=order.id, revision=0)
+    return Fallout(
+        id="1-1", ref=ref, account="ACME", step="reserve:1", lines=("1.4",), type=TYPE[System.INVENTORY],
+        code="TIMEOUT", message="no answer", in_doubt=True,
+    )  # fmt: skip
+
+
+def steps(books: Books) -> dict[str, str]:
+    return {x["id"]: x["state"] for x in books.rows("SELECT id, state FROM orderloom.plan_items")}
+
+
+@pytest.mark.req("W5")
+def test_what_an_attempt_has_done_that_was_given_up_is_not_written_down_once_a_person_is_asked(books: Books):
+    """Not even when both happen at the same moment: nor the steps after the one that the person is asked about."""
+    order, records = planned(books), PostgresRecords(books.engine)
+    late = threading.Thread(target=records.done, args=(order, both(order)))
+    with books.engine.begin() as asking:
+        asking.execute(text("UPDATE orderloom.plan_items SET state = 'held' WHERE id = 'reserve:1'"))
+        late.start()
+        while late.is_alive() and books.rows(WAITING) == [{"count": 0}]:
+            late.join(0.02)
+        assert late.is_alive()
+    late.join()
+
+    assert steps(books) == {"reserve:1": "held", "initiate_billing:1": "inProgress"}
+    assert books.rows("SELECT FROM orderloom.order_events WHERE type = 'step_done'") == []
+
+
+@pytest.mark.req("W5")
+def test_a_person_is_not_asked_about_what_is_done(books: Books):
+    order, records = planned(books), PostgresRecords(books.engine)
+    records.done(order, both(order))
+
+    late = records.open_fallout(asked(order), priority=3, due=timedelta(hours=1), lines={"1.4": State.HELD})
+
+    assert late == Late(at=order.arrived, order_state=None)
+    assert books.rows("SELECT FROM orderloom.fallouts") == []
+    assert steps(books) == {"reserve:1": "done", "initiate_billing:1": "done"}
+
+
+@pytest.mark.req("W5")
+def test_a_question_is_withdrawn_by_who_knew_of_it_and_tried_all_the_same(books: Books):
+    order, records = planned(books), PostgresRecords(books.engine)
+    assert records.open_fallout(asked(order), priority=3, due=timedelta(hours=1), lines={}) is None
+    records.done(order, both(order))
+    assert steps(books)["reserve:1"] == "held"
+
+    records.done(order, both(order), asked=True)
+
+    assert steps(books) == {"reserve:1": "done", "initiate_billing:1": "done"}
+    assert books.rows("SELECT state, actor FROM orderloom.fallouts") == [{"state": "cancelled", "actor": "system"}]

@@ -1,0 +1,60 @@
+"""An attempt that its run has given up may succeed all the same: our rows, the run and a person agree about it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client
+
+from adapters.switches import Mode, Switch
+from domain.order import State
+from tests.builders import order
+from tests.conftest import Database
+from tests.shop import Shop, hasty, open_shop, stages
+from tests.workflows.catalog import INTERNET, furnish
+from workflows.messages import OrderEnd
+
+HURRIED = hasty(attempt_s=0.5, give_up_s=0.6)
+"""Two attempts, of half a second each."""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+STEP = "provision:1"
+"""The first of a batch is asked about when nobody knows which step of it takes so long."""
+
+
+@pytest.fixture
+async def house(database: Database, temporal_client: Client) -> AsyncIterator[Shop]:
+    """A house in which billing takes a moment, and everything adds up at the end of the test."""
+    async with open_shop(database.app_url, temporal_client) as shop:
+        furnish(shop)
+        await shop.fulfil(order(INTERNET))  # billing knows the account from now on
+        shop.billing.switches.set("fulfill", Switch(mode=Mode.DELAY, ms=300))
+        yield shop
+        await shop.is_sound()
+
+
+async def test_nobody_is_asked_about_a_step_that_is_done_by_then(house: Shop) -> None:
+    """Our database is slow: both attempts have carried everything out, and wait until it is written down."""
+    handle = await house.run(stored := house.submit(order(INTERNET)), patience=HURRIED)
+    await house.until(lambda: house.steps(stored.id).get(STEP) == "inProgress")
+    with house.engine.begin() as slow:
+        slow.execute(text("SELECT FROM orderloom.plan_items FOR UPDATE"))
+        await house.until(lambda: house.one(WAITING) == 3)
+
+    assert (await handle.result()).state is State.COMPLETED
+    assert "open_fallout" in await stages(handle)
+    assert house.rows("SELECT * FROM orderloom.fallouts") == []
+    assert house.one("SELECT count(*) FROM billing.service_instances WHERE status = 'active'") == 2
+
+
+async def test_a_run_that_was_reset_withdraws_the_question_when_the_step_succeeds(house: Shop) -> None:
+    house.billing.switches.set("fulfill", Switch(mode=Mode.FAIL_BEFORE))
+    handle = await house.run(stored := house.submit(order(INTERNET)), patience=HURRIED)
+    fallout = await house.fallout(stored.id)
+    house.billing.switches.clear()
+
+    await house.rewind(handle)
+
+    again = house.client.get_workflow_handle(handle.id, result_type=OrderEnd)
+    assert (await again.result()).state is State.COMPLETED
+    (withdrawn,) = house.rows("SELECT id, state, reason FROM orderloom.fallouts")
+    assert withdrawn == {"id": fallout["id"], "state": "cancelled", "reason": "the step is done after all"}
