@@ -76,7 +76,7 @@ def completed(order: Order, catalog: Catalog, facts: Facts) -> Order:
     """
     if not order.is_about_assets:
         return with_defaults(order)
-    asked = _paired(replace(order, lines=tuple(x for x in order.lines if not _is_made(x))), facts)
+    asked = _paired(replace(order, lines=tuple(x for x in order.lines if not _is_made(x, order))), facts)
 
     def complete(lines: Lines, tree: Tree) -> Lines:
         return _Bundle(asked, catalog, facts, tree).completed(lines)
@@ -118,9 +118,10 @@ def is_part(line: OrderLine, tree: Tree) -> bool:
     return asset is not None and asset.parent is not None
 
 
-def _is_made(line: OrderLine) -> bool:
+def _is_made(line: OrderLine, order: Order) -> bool:
     """Whether a line is one that we make anew every time, should somebody send it along."""
-    return line.is_charge or (line.action is Action.MOVE_ADD and line.parent is not None)
+    is_charge = line.is_charge and not order.children(line)
+    return is_charge or (line.action is Action.MOVE_ADD and line.parent is not None)
 
 
 def _paired(order: Order, facts: Facts) -> Order:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from domain.catalog import ChargeTrigger
 from domain.money import Money
 
 Scalar = str | int | bool | None
@@ -108,8 +109,13 @@ class OrderLine:
 
     @property
     def is_charge(self) -> bool:
-        """Whether it is what a change costs: made with the order, charged once, and no asset ever (B26)."""
-        return self.action is Action.ADD and self.related_line is not None
+        """Whether it is what a change costs: made with the order, charged once, and no asset ever (B26).
+
+        It stands under the line that it is for, and is named after what happens to that.
+        """
+        if self.action is not Action.ADD or self.related_line is None or self.related_line != self.parent:
+            return False
+        return self.id.rstrip("-") in {f"{self.parent}.{x}" for x in ChargeTrigger}
 
 
 ACCOUNT_FIELDS = ("billing_account", "service_account", "billing_profile")

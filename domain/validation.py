@@ -167,6 +167,13 @@ def _service_holds_what_is_billed(place: Place, _: Reading) -> Iterator[Violatio
         yield broken("NO_SERVICE", "Q22", message, place.line, "product")
 
 
+def _a_charge_is_made_by_us(place: Place, reading: Reading) -> Iterator[Violation]:
+    """What a change costs is added to the order by itself (B26), and what is new costs nothing besides."""
+    if not reading.order.is_about_assets:
+        message = "What a change costs is added by itself: leave this line out, or its `related_line`."
+        yield broken("STRUCTURE", "B26", message, place.line, "related_line")
+
+
 _RULES: tuple[Rule, ...] = (
     _product_can_be_ordered,
     _quantity_makes_sense,
@@ -179,4 +186,4 @@ _RULES: tuple[Rule, ...] = (
     _service_holds_what_is_billed,
     *change_rules.RULES,
 )
-_OF_CHARGES: tuple[Rule, ...] = (_product_can_be_ordered,)
+_OF_CHARGES: tuple[Rule, ...] = (_product_can_be_ordered, _a_charge_is_made_by_us)

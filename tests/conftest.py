@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from psycopg2 import sql
 
 from embedded.postgres import APP, DATABASE, OWNER, SUPERUSER, Cluster
 from embedded.process import free_port, listens, running, wait_until
+from tests.quick_folder import quick_folder
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+os.environ["TEMPORAL_DEBUG"] = "1"  # no watch for deadlocks: a test machine that is busy for two seconds is none
 FORGETS_QUICKLY = 'history.transferProcessorUpdateAckInterval="1s"'
 """A run that is deleted is gone after seconds, not after half a minute."""
 NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -38,15 +41,15 @@ FreshDatabase = Callable[[], AbstractContextManager[Database]]
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """A running PostgreSQL."""
-    directory = tmp_path_factory.mktemp("postgres")
-    postgres = Cluster(directory=directory, port=free_port(), settings=NO_DURABILITY)
-    postgres.create()
-    with running(postgres.program(), output=directory / "postgres.log") as process:
-        wait_until(postgres.accepts_connections, process=process, name="postgres")
-        postgres.prepare()
-        yield postgres
+    with quick_folder() as directory:
+        postgres = Cluster(directory=directory, port=free_port(), settings=NO_DURABILITY)
+        postgres.create()
+        with running(postgres.program(), output=directory / "postgres.log") as process:
+            wait_until(postgres.accepts_connections, process=process, name="postgres")
+            postgres.prepare()
+            yield postgres
 
 
 @pytest.fixture(scope="session")

@@ -543,3 +543,31 @@ def test_an_asset_past_its_end_takes_no_change_and_one_that_is_to_end_does():
     assert broken(raw(suspended), ends) == []
     assert broken(raw(suspended, requested_start=at(11)), ends) == [("ASSET_STATE", "1", "action")]
     assert broken(raw(about(INTERNET, Action.DELETE, due_date=date(2026, 6, 10))), ends) == []
+
+
+@pytest.mark.req("B26")
+def test_a_line_that_is_no_charge_of_ours_is_none_whatever_it_names():
+    """Neither lost nor free of charge; and with all that stands in it."""
+    beside = line("WIRELESS", line("PLAN"), related_line="Pp")
+    found = whole(raw(about(INTERNET, Action.SUSPEND), beside))
+    assert {"2", "2.1"} <= found.by_id.keys()
+    assert not any(x.is_charge for x in found.lines)
+
+
+@pytest.mark.req("B26")
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (raw(line("WIRELESS", line("PLAN"), line("FEE"))), ("STRUCTURE", "1.suspend", "related_line")),
+        (raw(about(WIRELESS_ASSET, Action.SUSPEND, line("FEE", line("FEE")))), ("STRUCTURE", "1.suspend", "product")),
+    ],
+)
+def test_nobody_else_makes_a_charge_or_puts_anything_into_one(given: Order, problem: tuple[str, str, str]):
+    """A line of the shape of ours: in an order of new products, or with a line in it."""
+    (charge,) = (x for x in given.lines if x.product == "FEE" and x.parent == "1")
+    named = {charge.id: "1.suspend"}
+    lines = [replace(x, id=named.get(x.id, x.id), parent=named.get(x.parent or "", x.parent)) for x in given.lines]
+    claimed = tuple(replace(x, related_line="1") if x.id == "1.suspend" else x for x in lines)
+
+    products = charged("WIRELESS", trigger=ChargeTrigger.SUSPEND)
+    assert problem in broken(replace(given, lines=claimed), products=products)
