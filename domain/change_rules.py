@@ -7,7 +7,7 @@ from domain.asset import ALLOWED_ON, Asset, AssetStatus, above, below
 from domain.catalog import Kind
 from domain.change import CASCADING, LOCATION, due
 from domain.facts import Pending
-from domain.order import Action, OrderLine
+from domain.order import ACCOUNT_FIELDS, Action, OrderLine
 from domain.reading import Place, Reading, Rule, broken
 from domain.violation import Violation
 
@@ -145,6 +145,17 @@ def _a_part_goes_with_its_service(place: Place, reading: Reading) -> Iterator[Vi
         yield broken("ASSET_STATE", "A19", "The service that it is part of is not active.", line, "action")
 
 
+def _what_goes_along_does_not_rest(place: Place, _: Reading) -> Iterator[Violation]:
+    """A service is moved, or gets other accounts, with all its parts: what rests would be left behind (2.2, B22)."""
+    asset, line = place.asset, place.line
+    shares = line.action is Action.UPDATE and place.scope is not None and {*ACCOUNT_FIELDS} & {*(line.changes or ())}
+    if asset is None or asset.status is not AssetStatus.ACTIVE or not (shares or line.action is Action.MOVE_DELETE):
+        return
+    if any(x.status is AssetStatus.SUSPENDED for x in below(place.tree, asset)):
+        message = "A part of it is suspended, and would be left behind: resume or disconnect that first."
+        yield broken("ASSET_STATE", "B22" if shares else "2.2", message, line, "action")
+
+
 def _simple_bundle_ends_as_a_whole(place: Place, reading: Reading) -> Iterator[Violation]:
     """Nothing of a simple service bundle is cancelled without the service itself (B52)."""
     asset, over = place.asset, place.above
@@ -230,6 +241,7 @@ RULES: tuple[Rule, ...] = (
     _lines_follow_their_assets,
     _what_reaches_everything_reaches_everything,
     _a_part_goes_with_its_service,
+    _what_goes_along_does_not_rest,
     _simple_bundle_ends_as_a_whole,
     _enough_is_left,
     _an_update_changes_something,

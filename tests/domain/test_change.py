@@ -418,6 +418,18 @@ def test_a_part_is_not_suspended_or_resumed_without_its_service_but_a_nested_ser
     assert broken(raw(about(WIRELESS_ASSET, Action.RESUME)), off) == []
 
 
+@pytest.mark.req("A19", "B22")
+def test_what_goes_along_with_its_service_does_not_rest():
+    """Left behind, it would stand in nothing, or have other accounts than its service: nobody could end it any more."""
+    known = with_status(INSTALLED, TEXTING, TEXT_BASIC, status=AssetStatus.SUSPENDED)
+    moved = raw(moved_to(service_point="SP-2"), about(WIRELESS_ASSET, Action.MOVE_DELETE))
+    paid = raw(about(WIRELESS_ASSET, Action.UPDATE, billing_account="OTHER-BA", billing_profile="OTHER-BP"))
+    assert broken(moved, known) == [("ASSET_STATE", "2", "action")]
+    assert broken(paid, known) == [("ASSET_STATE", "1", "action")]
+    assert broken(moved) == broken(paid) == []
+    assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199")), known) == []
+
+
 @pytest.mark.req("A20")
 def test_below_what_reaches_everything_nothing_else_is_asked_for():
     mixed = about(WIRELESS_ASSET, Action.SUSPEND, about(TEXTING, Action.DELETE))
