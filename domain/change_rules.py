@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from domain.asset import ALLOWED_ON, Asset, AssetStatus, above, below
 from domain.catalog import Kind
-from domain.change import CASCADING, LOCATION, due
+from domain.change import CASCADING, LOCATION, status_when_due
 from domain.facts import Pending
 from domain.order import ACCOUNT_FIELDS, Action, OrderLine
 from domain.reading import Place, Reading, Rule, broken
@@ -55,21 +55,12 @@ def _state_allows_it(place: Place, asset: Asset, reading: Reading, rule: str) ->
     if (other := _disconnecting(asset, reading, place)) is not None:
         yield broken("OPEN_DELETE", "A20", f"{DISCONNECTING}: order {other.number}.", line, "asset")
         return
-    status = asset.status
-    if not _is_its_end(place, reading):
-        status = asset.status_at(due(reading.order, line.root, arrived=reading.facts.arrived))
+    status = status_when_due(asset, line, reading.order, place.tree, reading.facts)
     if status not in ALLOWED_ON[line.action]:
         last = _last_change(asset, reading) if status != _now(asset, reading) else None
         by = f", by order {last.number}," if last else ""
         message = f"An asset that is {status}{by} does not allow this action."
         yield broken("ASSET_STATE", rule, message, line, "action")
-
-
-def _is_its_end(place: Place, reading: Reading) -> bool:
-    """Whether the bundle is disconnected as of the day on which it ends by itself: that is never too late."""
-    root = reading.order.by_id[place.line.root]
-    asset = place.tree.get(root.asset or "")
-    return root.action is Action.DELETE and asset is not None and root.due_date == asset.said("service_end") is not None
 
 
 def _disconnecting(asset: Asset, reading: Reading, place: Place) -> Pending | None:

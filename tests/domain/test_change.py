@@ -557,6 +557,17 @@ def test_an_asset_past_its_end_takes_no_change_and_one_that_is_to_end_does():
     assert broken(raw(about(INTERNET, Action.DELETE, due_date=date(2026, 6, 10))), ends) == []
 
 
+@pytest.mark.req("A19", "A20")
+@pytest.mark.parametrize("action", [Action.SUSPEND, Action.DELETE])
+def test_a_part_that_ends_before_is_over_by_then(action: Action):
+    """It takes no line, and stands in nobody's way."""
+    ends = replace(INSTALLED, assets={**INSTALLED.assets, VOICEMAIL.id: replace(VOICEMAIL, service_end=at(10))})
+    later, sooner = (raw(about(WIRELESS_ASSET, action, due_date=date(2026, 6, x))) for x in (20, 5))
+    assert broken(later, ends) == broken(sooner, ends) == []
+    assert "VOICEMAIL" not in {x.product for x in whole(later, ends).lines}
+    assert "VOICEMAIL" in {x.product for x in whole(sooner, ends).lines}
+
+
 @pytest.mark.req("B26")
 def test_a_line_that_is_no_charge_of_ours_is_none_whatever_it_names():
     """Neither lost nor free of charge; and with all that stands in it."""
