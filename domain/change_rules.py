@@ -46,17 +46,17 @@ def _asset_allows_it(place: Place, reading: Reading) -> Iterator[Violation]:
 
 def _state_allows_it(place: Place, asset: Asset, reading: Reading, rule: str) -> Iterator[Violation]:
     line = place.line
-    if line.action is Action.NONE:
-        if asset.status is not AssetStatus.ACTIVE and any(x.line.action is Action.ADD for x in place.below):
-            yield broken(
-                "ASSET_STATE", rule, f"Nothing can be added to an asset that is {asset.status}.", line, "asset"
-            )
+    is_context = line.action is Action.NONE
+    if is_context and not any(x.line.action is Action.ADD for x in place.below):
         return
     if (other := _disconnecting(asset, reading, place)) is not None:
         yield broken("OPEN_DELETE", "A20", f"{DISCONNECTING}: order {other.number}.", line, "asset")
         return
     status = status_when_due(asset, line, reading.order, place.tree, reading.facts)
-    if status not in ALLOWED_ON[line.action]:
+    if is_context:
+        if status is not AssetStatus.ACTIVE:
+            yield broken("ASSET_STATE", rule, f"Nothing can be added to an asset that is {status}.", line, "asset")
+    elif status not in ALLOWED_ON[line.action]:
         last = _last_change(asset, reading) if status != _now(asset, reading) else None
         by = f", by order {last.number}," if last else ""
         message = f"An asset that is {status}{by} does not allow this action."
@@ -111,13 +111,24 @@ def _lines_follow_their_assets(place: Place, _: Reading) -> Iterator[Violation]:
         yield broken("STRUCTURE", "B01", "Another line is about the same asset.", place.line, "asset")
 
 
-def _what_reaches_everything_reaches_everything(place: Place, _: Reading) -> Iterator[Violation]:
-    """What is deleted, suspended, resumed or moved is so with all its parts (A20)."""
+def _what_reaches_everything_reaches_everything(place: Place, reading: Reading) -> Iterator[Violation]:
+    """What is deleted, suspended, resumed or moved is so with all its parts (A20).
+
+    Those have a line when the order is taken; what has joined since has none, unless the order is revised.
+    """
     over = place.above
     whole = over is not None and (over.line.action in CASCADING or over.line.action is Action.MOVE_ADD)
     if over and whole and place.line.action is not over.line.action:
         message = "The line above reaches all that the asset consists of: leave this line out, or give it that action."
         yield broken("STRUCTURE", "A20", message, place.line, "action")
+    if place.asset is None or place.line.action not in CASCADING:
+        return
+    reached = {x.line.asset for x in place.below}
+    for part in below(place.tree, place.asset):
+        status = status_when_due(part, place.line, reading.order, place.tree, reading.facts)
+        if part.id not in reached and status in ALLOWED_ON[place.line.action]:
+            message = f"A {part.product} has become part of it since this was ordered: revise the order to reach it."
+            yield broken("STRUCTURE", "A20", message, place.line, "lines")
 
 
 def _a_part_goes_with_its_service(place: Place, reading: Reading) -> Iterator[Violation]:

@@ -519,6 +519,26 @@ def test_nothing_more_is_asked_of_what_somebody_has_asked_to_disconnect(day: int
         assert violation.message == "A request has already been made to disconnect this service item: order 1002."
 
 
+@pytest.mark.req("A20")
+def test_nothing_is_added_to_what_somebody_has_asked_to_disconnect_or_to_move():
+    moved = (moved_to(service_point="SP-2"), about(WIRELESS_ASSET, Action.MOVE_DELETE, due_date=date(2026, 6, 10)))
+    joins = raw(about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF")))
+    for lines in ((about(WIRELESS_ASSET, Action.DELETE),), moved):
+        known = replace(INSTALLED, pending=(pending(1002, at(10), *lines),))
+        assert broken(joins, known) == [("OPEN_DELETE", "1", "asset")]
+
+
+@pytest.mark.req("A20", "C35")
+def test_a_suspension_that_does_not_reach_what_has_joined_since_is_not_carried_out_so():
+    """Otherwise that would run on, in a service that rests."""
+    given = whole(raw(about(WIRELESS_ASSET, Action.SUSPEND, due_date=date(2026, 7, 1))))
+    joined = asset("hhhhhhhh-h", "HALF-OFF", parent=WIRELESS_ASSET, created_by="a later order")
+    known = replace(INSTALLED, assets={**INSTALLED.assets, joined.id: joined})
+    (violation,) = validate(given, WIRELESS, known)
+    assert (violation.code, violation.line, violation.field) == ("STRUCTURE", "1", "lines")
+    assert validate(whole(replace(given, as_sent=None), known), WIRELESS, known) == ()
+
+
 @pytest.mark.req("A20", "C35")
 def test_what_was_ordered_before_the_disconnection_is_carried_out_before_it():
     asked = pending(1002, at(10), about(WIRELESS_ASSET, Action.DELETE))
