@@ -274,6 +274,9 @@ _INSTALLED = f"""
 
 _INSTALL = changes(_INSTALLED)
 
+_ALL_OF_FEW = "LIMIT jsonb_array_length(CAST(:{} AS jsonb))"
+"""All elements of a list; and PostgreSQL, which takes a list for a long one, looks what they name up by key."""
+
 _INSTALL_CHANGES = changes(f"""
     {_INSTALLED},
     otherwise AS (
@@ -283,15 +286,19 @@ _INSTALL_CHANGES = changes(f"""
                quantity = c.quantity, attributes = c.attributes, price = NULLIF(c.price, 'null'),
                promotion_ref = c.promotion_ref, numbers = c.numbers, service_start = c.service_start,
                service_end = c.service_end
-          FROM last, jsonb_to_recordset(CAST(:changed AS jsonb)) AS c(
-               id uuid, status text, service_account text, billing_account text, billing_profile text, service_id text,
-               service_point text, quantity int, attributes jsonb, price jsonb, promotion_ref text, numbers jsonb,
-               service_start timestamptz, service_end timestamptz)
+          FROM last, (
+               SELECT * FROM jsonb_to_recordset(CAST(:changed AS jsonb)) AS c(
+                   id uuid, status text, service_account text, billing_account text, billing_profile text,
+                   service_id text, service_point text, quantity int, attributes jsonb, price jsonb,
+                   promotion_ref text, numbers jsonb, service_start timestamptz, service_end timestamptz)
+                {_ALL_OF_FEW.format("changed")}) AS c
          WHERE a.id = c.id
     ),
     pointed AS (
         UPDATE orderloom.cross_references AS r SET asset = m.id
-          FROM last, jsonb_to_recordset(CAST(:assets AS jsonb)) AS m(id uuid, moved_from uuid)
+          FROM last, (
+               SELECT * FROM jsonb_to_recordset(CAST(:assets AS jsonb)) AS m(id uuid, moved_from uuid)
+                {_ALL_OF_FEW.format("assets")}) AS m
          WHERE r.asset = m.moved_from AND r.valid_to IS NULL
     ),
     ended AS (

@@ -173,9 +173,9 @@ _UNSTARTED = text(f"""
      WHERE run_started_at IS NULL AND submitted_at < now() - make_interval(secs => :age_s)
      ORDER BY submitted_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_STARTED = text("""
-    UPDATE orderloom.orders AS o SET run_started_at = now(), run_id = s.value
-      FROM jsonb_each_text(CAST(:runs AS jsonb)) AS s WHERE o.id = CAST(s.key AS uuid) AND o.run_started_at IS NULL
+_STARTED = Prepared("""
+    UPDATE orderloom.orders SET run_started_at = now(), run_id = CAST(:runs AS jsonb) ->> CAST(id AS text)
+     WHERE id = ANY(CAST(CAST(:orders AS text[]) AS uuid[])) AND run_started_at IS NULL
 """)
 _REFUSED = text("""
     INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
@@ -278,7 +278,7 @@ def submit(
 def mark_started(engine: Engine, runs: Mapping[str, str | None]) -> None:
     """Write down that orders' runs were started: run ids by order."""
     with autocommit(engine) as connection:
-        connection.execute(_STARTED, {"runs": json.dumps(runs)})
+        _STARTED.on(connection, orders=[*runs], runs=json.dumps(runs))
 
 
 def start_forgotten(
@@ -292,7 +292,7 @@ def start_forgotten(
         rows = connection.execute(_UNSTARTED, {"age_s": age_s, "limit": limit})
         forgotten = [_as_submitted(row) for row in rows]
         if forgotten and (runs := start(forgotten)):
-            connection.execute(_STARTED, {"runs": json.dumps(runs)})
+            _STARTED.on(connection, orders=[*runs], runs=json.dumps(runs))
     return len(forgotten)
 
 
