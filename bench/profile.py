@@ -41,6 +41,7 @@ class Subject(StrEnum):
     ORDER = "order"
     SUSPENSION = "suspension"
 
+
 _WATCH_STATEMENTS = """
 shared_preload_libraries = 'pg_stat_statements'
 pg_stat_statements.track_planning = on

@@ -1,6 +1,7 @@
 """What is installed: whole trees of assets, what is open on them, and who may change them now (I20)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ instead, which looks cheaper as long as they are small."""
 _LOCK = Prepared(f"""
     WITH {_ROOTS}
     SELECT FROM orderloom.assets WHERE id = ANY(ARRAY(SELECT root FROM roots)) ORDER BY id FOR NO KEY UPDATE
-""")
+""")  # noqa: S608
 _COLUMNS = """
     CAST(id AS text) AS id, product, catalog_version AS version, account, status, CAST(root AS text) AS root,
     CAST(parent AS text) AS parent, service_account, billing_account, billing_profile, service_id,
@@ -77,6 +78,20 @@ _UNCLAIM = Prepared("""
 def lock(connection: Connection, assets: Collection[str]) -> None:
     """Until the transaction ends nobody else decides about the trees of these assets."""
     _LOCK.on(connection, assets=[*assets])
+
+
+@contextmanager
+def deciding(engine: Engine, assets: Collection[str]) -> Iterator[Connection]:
+    """A connection on which to decide about the trees of these assets: nobody else does until the block ends.
+
+    What is written in it is one transaction; where there are no assets, each statement is one.
+    """
+    with autocommit(engine) as connection:
+        if assets:
+            _LOCK.first_on(connection, assets=[*assets])
+        yield connection
+        if assets:
+            connection.exec_driver_sql("COMMIT")
 
 
 def trees(connection: Connection, assets: Collection[str]) -> Sequence[Asset]:

@@ -4,8 +4,8 @@ Each is one statement, hence one transaction and one round trip.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -183,20 +183,13 @@ _REFUSED = text("""
 """)
 
 
-@contextmanager
-def deciding(engine: Engine, order: Order) -> Iterator[Connection]:
+def deciding(engine: Engine, order: Order) -> AbstractContextManager[Connection]:
     """A connection on which to decide about an order, and to store it.
 
     About what is installed one decides at a time: until it is stored, or not, nobody else decides about those assets.
     Orders take turns in that sequence: one has come when it is stored, not when somebody began to decide.
     """
-    if not lookups(order).assets:
-        with autocommit(engine) as connection:
-            yield connection
-        return
-    with engine.begin() as connection:
-        lock(connection, order)
-        yield connection
+    return assets.deciding(engine, lookups(order).assets)
 
 
 def lock(connection: Connection, order: Order) -> None:
