@@ -94,7 +94,8 @@ _KNOWN = Prepared(f"""
     SELECT 'catalog', CAST(max(version) AS text), NULL, NULL FROM orderloom.catalog_versions
     UNION ALL
     SELECT 'order', CAST(id AS text), NULL, NULL
-      FROM orderloom.orders WHERE account = :account AND external_id = :external_id
+      FROM orderloom.orders
+     WHERE account = :account AND external_id = :external_id AND CAST(:external_id AS text) IS NOT NULL
     UNION ALL
     SELECT 'key', key, NULL, NULL FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
 """)  # noqa: S608 - built from constants
