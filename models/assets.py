@@ -29,7 +29,8 @@ _ROOTS = """
 instead, which looks cheaper as long as they are small."""
 _LOCK = Prepared(f"""
     WITH {_ROOTS}
-    SELECT FROM orderloom.assets WHERE id = ANY(ARRAY(SELECT root FROM roots)) ORDER BY id FOR NO KEY UPDATE
+    SELECT FROM (SELECT root FROM roots ORDER BY root) AS roots
+     CROSS JOIN LATERAL (SELECT FROM orderloom.assets WHERE id = roots.root FOR NO KEY UPDATE) AS locked
 """)  # noqa: S608
 _COLUMNS = """
     CAST(id AS text) AS id, product, catalog_version AS version, account, status, CAST(root AS text) AS root,
