@@ -85,16 +85,20 @@ def completed(order: Order, catalog: Catalog, facts: Facts) -> Order:
 
     What a change reaches has a line: the components of what is deleted, suspended, resumed or moved, what shares the
     accounts of a service, and the charges (A20, B22, B26). Lines made so have the same ids every time.
+    A line whose id another one has stays as it is, for the rules to find.
     """
     if not order.is_about_assets:
         return with_defaults(order)
-    asked = _paired(replace(order, lines=tuple(x for x in order.lines if not _is_made(x, order))), facts)
+    first = {x.id: x for x in reversed(order.lines)}
+    given = (x for x in order.lines if x is first[x.id])
+    asked = _paired(replace(order, lines=tuple(x for x in given if not _is_made(x, order))), facts)
 
     def complete(lines: Lines, tree: Tree) -> Lines:
         return _Bundle(asked, catalog, facts, tree).completed(lines)
 
     found = [line for _, _, lines in _in_time(asked, facts, complete) for line in lines]
-    whole = replace(asked, lines=tuple(_in_tree_order(asked, found)), as_sent=digest(order))
+    repeated = (x for x in order.lines if x is not first[x.id])
+    whole = replace(asked, lines=(*_in_tree_order(asked, found), *repeated), as_sent=digest(order))
     return with_defaults(whole)
 
 

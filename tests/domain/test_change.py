@@ -430,6 +430,15 @@ def test_what_goes_along_with_its_service_does_not_rest():
     assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199")), known) == []
 
 
+@pytest.mark.req("B01")
+def test_no_line_gets_lost_because_another_one_has_its_id():
+    part = about(WIRELESS_ASSET, Action.UPDATE, about(TEXTING, Action.DELETE), service_id="555-0199")
+    twice = raw(about(WIRELESS_ASSET, Action.SUSPEND), about(INTERNET, Action.SUSPEND))
+    for given, ids in ((raw(part), {"1.1": "1"}), (twice, {"2": "1"})):
+        lines = (replace(x, id=ids.get(x.id, x.id), root=ids.get(x.root, x.root)) for x in given.lines)
+        assert broken(replace(given, lines=tuple(lines))) == [("STRUCTURE", "1", "id")]
+
+
 @pytest.mark.req("A20")
 def test_below_what_reaches_everything_nothing_else_is_asked_for():
     mixed = about(WIRELESS_ASSET, Action.SUSPEND, about(TEXTING, Action.DELETE))
