@@ -220,9 +220,9 @@ def _moves(new: OrderLine, old: OrderLine) -> Iterator[Violation]:
     if all(getattr(new, x) == getattr(old, x) for x in LOCATION):
         message = "A service is moved to another service account or service point."
         yield broken("ASSET_STATE", "2.2", message, new, "service_point")
-    for name in ("billing_account", "billing_profile", "quantity", "price", "promotion_ref"):
+    for name in ("service_id", "billing_account", "billing_profile", "quantity", "price", "promotion_ref"):
         if name in (new.changes or ()):
-            message = "A move changes where a service is and nothing of its billing: use an update for that."
+            message = "A move changes where a service is, and neither its number nor its billing: update it for that."
             yield broken("ASSET_STATE", "B53", message, new, name)
 
 

@@ -188,6 +188,10 @@ def test_parts_in_the_same_place_move_along_and_others_stay_where_they_are():
             [("ASSET_STATE", "1", "quantity")],
         ),
         (
+            (moved_to(service_point="SP-2", service_id="555-0199"), about(INTERNET, Action.MOVE_DELETE)),
+            [("ASSET_STATE", "1", "service_id")],
+        ),
+        (
             (moved_to(service_point="SP-2"), about(TEXTING, Action.MOVE_DELETE)),
             [("ASSET_STATE", "2", "action")],
         ),
