@@ -137,7 +137,8 @@ def changes(
             continue
         after = changed(asset, line)
         if line.id in numbers:
-            after = replace(after, numbers=numbers[line.id])
+            given = numbers[line.id]
+            after = replace(after, numbers=given, service_id=after.service_id or given[0].values[0])
         if not after.is_live and asset.is_live:
             over = delivered_at(in_flight, line, completed) or at
             after = replace(after, service_end=min(over, asset.service_end or over))
