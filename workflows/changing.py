@@ -147,7 +147,10 @@ class Changing(Carrying):
         amendment = await self._record("compare", revising, Amendment)
         if amendment.unknown:
             raise ApplicationError("there is no such revision", type="UNKNOWN", non_retryable=True)
-        if barrier := progress.objection(amendment, force=wish.force):
+        barrier = progress.objection(amendment, force=wish.force)
+        if barrier is None and (sent := progress.objection_of_a_change(amendment)):
+            barrier = sent if workflow.patched("changes-close-billing") else None
+        if barrier:
             where = (barrier.item.subject, barrier.item.id)
             await self._refuse(wish, "NO_RETURN", f"{barrier.item.id} is past the point of no return", *where)
         if progress.state in FINAL or progress.cancelled:

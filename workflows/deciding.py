@@ -25,6 +25,10 @@ class Deciding(UnderWay):
     def _fall_out(
         self, step: StepProgress, *, code: str, message: str, refused: bool, lines: tuple[str, ...] = ()
     ) -> None:
+        """Ask a person, unless an accepted revision has the step done anew anyway, or only made its attempts stop."""
+        if self._progress.is_to_go_on(step.item, refused=refused) and workflow.patched("revised-meanwhile"):
+            self._decide(step, Decision.RETRY, refused=refused)
+            return
         undecided = self._progress.fall_out(
             step,
             id=self._name_of_fallout(step.item.id),

@@ -7,11 +7,13 @@ from datetime import datetime
 from activities.messages import Amendment, Batch, Decomposition, Opened, Replaced, Step, Taken
 from domain.fallout import TYPE, Decision, Finding, decisions
 from domain.order import FINAL, State
-from domain.plan import BEGUN, DATED, PROVING, SETTLED, Function, Plan, PlanItem, StepState
+from domain.plan import BEGUN, DATED, NO_RETURN, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
 from domain.progress import Fallout, OrderRef, Resolution, Standing
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
 CLOSES_BILLING = (Function.FULFILL_BILLING, Function.PURCHASE)
+CHANGES_BILLING = frozenset(x for x in NO_RETURN if x.system is System.BILLING).difference(CLOSES_BILLING)
+"""What billing is told of a change is closed when it is sent, too."""
 REPLACES_WHAT_IS_IN_DOUBT = (Function.RESERVE, Function.INITIATE_BILLING)
 """These are amended whether the first attempt has happened or not; should it arrive later, it is refused."""
 
@@ -289,10 +291,16 @@ class OrderProgress:
 
         What only billing is told may still change, until billing has closed.
         """
-        if barrier := self.barrier(force=force, roots=amendment.technical):
-            return barrier
+        barrier = self.barrier(force=force, roots=amendment.technical)
+        return barrier or self._begun(amendment, CLOSES_BILLING)
+
+    def objection_of_a_change(self, amendment: Amendment) -> StepProgress | None:
+        """What billing was told of a change, and a revision wants told otherwise."""
+        return self._begun(amendment, CHANGES_BILLING)
+
+    def _begun(self, amendment: Amendment, functions: Collection[Function]) -> StepProgress | None:
         changed = (x for x in self.steps.values() if x.item.id in (*amendment.undo, *amendment.redo))
-        return next((x for x in changed if x.has_begun and x.item.function in CLOSES_BILLING), None)
+        return next((x for x in changed if x.has_begun and x.item.function in functions), None)
 
     def lost(self, amendment: Amendment) -> str | None:
         """A bundle that was given up, and that a revision wants otherwise instead of leaving it out, or as it was."""
@@ -448,6 +456,16 @@ class OrderProgress:
         """Whether no further attempt is wanted at something that is under way."""
         amending = self.amending
         return any(self.is_given_up(x) or (amending is not None and amending.stops(x)) for x in items)
+
+    def is_to_go_on(self, item: PlanItem, *, refused: bool) -> bool:
+        """Whether nobody is to be asked about a step that went wrong, because a revision that was accepted changes it.
+
+        What was only stopped for its sake goes on when it is in force; a definite no to what stays is one.
+        """
+        amending = self.amending
+        if amending is None:
+            return False
+        return item.id in amending.steps or (amending.stops(item) and not refused)
 
     def is_busy(self, root: str) -> bool:
         """Whether anything of a bundle is under way or waits for a person, or is being taken back by a revision."""

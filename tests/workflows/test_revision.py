@@ -12,8 +12,10 @@ from adapters.switches import Mode, Switch
 from domain.approval import Approval
 from domain.money import Money
 from domain.order import Order, State
-from tests.boundaries import Watched
+from models import revisions
+from tests.boundaries import Boundary, Watched
 from tests.builders import changed, line, order, without
+from tests.replay.paths import PATHS
 from tests.shop import Shop
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows.start import Declined
@@ -407,3 +409,35 @@ async def test_force_does_anew_what_runs_and_is_not_billed_yet(sound: Shop) -> N
     assert sound.one("SELECT count(*) FROM provisioning.services") == 1
     (first, forced) = sound.rows("SELECT decision, body FROM orderloom.audit WHERE action = 'order.revise' ORDER BY id")
     assert (first["decision"], forced["decision"], forced["body"]["force"]) == ("refused", "accepted", True)
+
+
+@pytest.mark.req("A18")
+async def test_what_billing_is_being_told_of_a_change_is_not_told_otherwise_meanwhile(sound: Shop) -> None:
+    sound.billing.switches.set("suspend", Switch(mode=Mode.DELAY, ms=1_500, remaining=1))
+    handle = await PATHS["suspended"](sound)
+    order_id = handle.id.removeprefix("order-")
+    await sound.until(lambda: sound.rows("SELECT FROM provisioning.calls WHERE operation = 'suspend'") != [])
+    base = revisions.base(sound.engine, order_id)
+    assert base is not None
+
+    with pytest.raises(Declined) as refusal:
+        await sound.revise(order_id, changed(base.order, "1", due_date=sound.now().date()))
+
+    assert (refusal.value.code, refusal.value.details) == ("NO_RETURN", ("1", "suspend_billing:1"))
+    await handle.result()
+    assert sound.state(order_id) == "completed"
+
+
+@pytest.mark.parametrize("watched", [True], indirect=True)
+async def test_a_step_that_goes_wrong_while_an_accepted_revision_changes_it_asks_nobody(watched: Watched) -> None:
+    shop, wanted = watched.shop, order(INTERNET)
+    desired = changed(wanted, "1", price=Money(1_900, "USD"))
+    shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE, remaining=1))
+    second_attempt = Boundary("initiate_billing", 1, "before")
+
+    found = await watched.asked_at_each([second_attempt], wanted, lambda id_: shop.revise(id_, desired))
+
+    ((order_id, answer),) = found
+    assert (answer, shop.state(order_id)) == ("accepted", "completed")
+    assert shop.rows("SELECT id FROM orderloom.fallouts") == []
+    await shop.is_sound()
