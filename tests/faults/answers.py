@@ -22,6 +22,10 @@ PARTS = (NEIGHBOURS, WORKER)
 QUERIES = ("/inventory/query", "/provisioning/query", "/billing/query")
 """What is asked only when an answer was lost; which is why no story passes it by itself."""
 DOUBTED = {"inventory": "/inventory/reserve", "provisioning": "/provisioning/activate", "billing": "/billing/initiate"}
+LATER_S = 1.0
+"""A pause that a neighbour asks for may be so much longer (B4)."""
+SEEN_WITHIN_S = 2.0
+"""After a definite no somebody is asked (B5)."""
 DOUBTFUL = frozenset({Mode.LOST, Mode.REFUSED_CONNECTION, Mode.E500, Mode.E503, Mode.HTML_AFTER, Mode.OTHER_KEY_AFTER})
 
 
@@ -90,8 +94,10 @@ async def wronged(world: World, operation: Operation, mischief: Sequence[Mischie
     if last.endswith("_after") and last is not Mode.DRIP_AFTER and len(mischief) == 1 and not operation.takes_back:
         again = [key for key, times in _received(passed, operation.path).items() if times > 1]
         violations += [f"B7: {key} was sent again, though the neighbour had it" for key in again]
-    if last is Mode.E429 and (pause_s := _pause(passed, operation.path)) < PAUSE_S * 0.9:
+    if last is Mode.E429 and not PAUSE_S * 0.9 <= (pause_s := _pause(passed, operation.path)) <= PAUSE_S + LATER_S:
         violations.append(f"B4: asked again after {pause_s:.2f} s, {PAUSE_S} s were asked for")
+    if asked > 0 and (seen_s := _seen_after_s(world, orders, passed, mischief[-1].path)) > SEEN_WITHIN_S:
+        violations.append(f"B5: a person was asked after {seen_s:.2f} s")
     reached = any(x.boundary.what.startswith("http ") and x.boundary.what.endswith(mischief[-1].path) for x in passed)
     if not reached:
         violations.append(f"N1: nobody asked {mischief[-1].path}")
@@ -108,6 +114,16 @@ async def wronged(world: World, operation: Operation, mischief: Sequence[Mischie
 def _fallouts(world: World, orders: Sequence[str]) -> int:
     count = "SELECT count(*) FROM orderloom.fallouts WHERE order_id = ANY(CAST(:o AS uuid[]))"
     return int(world.shop.one(count, o=list(orders)))
+
+
+def _seen_after_s(world: World, orders: Sequence[str], passed: Sequence[Passed], path: str) -> float:
+    """How long after the wrong answer somebody was asked; infinite when nobody was."""
+    answered = min(x.at for x in passed if x.boundary.what.endswith(path) and x.boundary.when is When.AFTER)
+    opened = (
+        "SELECT extract(epoch FROM opened_at) AS at FROM orderloom.fallouts WHERE order_id = ANY(CAST(:o AS uuid[]))"
+    )
+    after = (float(x["at"]) - answered for x in world.shop.rows(opened, o=list(orders)))
+    return min((x for x in after if x >= 0), default=math.inf)
 
 
 def _received(passed: Sequence[Passed], path: str) -> Counter[str | None]:

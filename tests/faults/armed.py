@@ -17,6 +17,9 @@ from typing import Any
 from tests.faults.boundary import Boundary, Deed, Strike, When
 from tests.faults.mischief import Mischief
 
+IN_THE_CODE_S = 0.5
+"""A run that stands still for longer, in the middle of its own code, is taken for stuck, and its worker with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -97,7 +100,7 @@ class Armed:
             case Deed.MEET:
                 self._go.clear()
                 self._control.send("here")
-                self._go.wait()
+                self._go.wait(IN_THE_CODE_S if boundary.within == "workflow" else None)
             case _:
                 pass
         return deed is Deed.CUT

@@ -62,3 +62,16 @@ class Strike:
 
     at: Boundary
     deed: Deed = Deed.KILL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A boundary that a story passes, and by which the world is not as it was at the one struck before it."""
+
+    story: str
+    at: Boundary
+
+    @property
+    def point(self) -> tuple[object, ...]:
+        """What is counted: a kind of boundary in a type of order."""
+        return self.story, *self.at.signature

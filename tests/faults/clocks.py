@@ -1,8 +1,9 @@
 """A worker's clock is wrong, or in another part of the world: business dates are right all the same (TI1, TI3)."""
 
-from collections.abc import Sequence
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.faults import oracle
 from tests.faults.stories import ORDER_TYPES
@@ -12,6 +13,17 @@ from tests.faults.worlds import World
 YEARS_S = timedelta(days=3_652).total_seconds()
 ZONES = ("Pacific/Kiritimati", "Etc/GMT+12", "America/St_Johns", "Australia/Lord_Howe")
 """The furthest ahead and behind, and two that are not whole hours away, one of which shifts by half an hour."""
+BEFORE = timedelta(milliseconds=60)
+"""An order that begins so long before a moment is under way when it comes."""
+MOMENTS: Mapping[str, tuple[str, str]] = {
+    "the clocks go forward": ("2027-03-28T01:00Z", "Europe/Berlin"),
+    "the clocks go back": ("2027-10-31T01:00Z", "Europe/Berlin"),
+    "29 February begins": ("2028-02-29T00:00Z", "America/St_Johns"),
+    "29 February ends": ("2028-03-01T00:00Z", "Pacific/Kiritimati"),
+    "a 31st ends": ("2027-02-01T00:00Z", "Etc/GMT+12"),
+    "the year ends": ("2027-01-01T00:00Z", "Pacific/Kiritimati"),
+}
+"""Instants at which calendars stumble, and where the worker thinks that it is."""
 TOLD = ("wireless_bundle", "physical_goods", "future_start", "refused_and_skipped", "cancelled")
 OFF_BY_AT_MOST = "5 seconds"
 NOT_MEANT = frozenset(
@@ -35,6 +47,40 @@ class _Column:
 def dated(stories: Sequence[str] = TOLD) -> Sequence[Try]:
     """A trial for each story: no instant in any ledger lies ahead of the database's clock, or before it began."""
     return [_dated(x) for x in stories]
+
+
+def passing(stories: Sequence[str] = TOLD) -> Sequence[Try]:
+    """A trial for each story, in which a moment passes: what lasts for months ends on the day it has to."""
+    return [_passing(x) for x in stories]
+
+
+def _passing(story: str) -> Try:
+    async def attempt(world: World) -> Trial:
+        before = len(world.orders())
+        violations = [*await told(world, ORDER_TYPES[story], before)]
+        sold = world.shop.rows("SELECT usage_start, ends, duration_months AS months FROM billing.purchases")
+        violations += [
+            f"TI3: what begins {x['usage_start']} for {x['months']} months ends {x['ends']}"
+            for x in sold
+            if x["ends"] != (x["months"] and _later(x["usage_start"], x["months"]))
+        ]
+        if story == "wireless_bundle" and not any(x["months"] for x in sold):
+            violations.append("N3: nothing was sold for some months")
+        begins = world.joining.begins
+        return Trial(
+            what=f"{story}, {begins}, {world.joining.zone}",
+            effects=len(oracle.books(world, world.orders()[before:])),
+            violations=[*violations, *await oracle.broken(world)],
+        )
+
+    return attempt
+
+
+def _later(at: datetime, months: int) -> datetime:
+    """The same day of another month by the calendar of UTC, or that month's last."""
+    at = at.astimezone(UTC)
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
 
 
 def _dated(story: str) -> Try:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults import oracle
-from tests.faults.boundary import Boundary, Deed, Strike
-from tests.faults.crashes import Place
+from tests.faults.boundary import Boundary, Deed, Place, Strike
 from tests.faults.stories import ORDER_TYPES, Story
 from tests.faults.trials import Trial, Try, told
 from tests.faults.worlds import WORKER, World

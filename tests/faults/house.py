@@ -11,13 +11,14 @@ from uuid import uuid4
 from psycopg2 import sql
 from temporalio.client import Client
 
-from domain.catalog import BillingType, Product
+from domain.catalog import ACCOUNT_LEVEL, BillingType, Product
 from domain.money import Money
 from embedded import temporal
 from embedded.postgres import APP, DATABASE, OWNER, SUPERUSER, Cluster
 from embedded.process import free_port, listens, running, wait_until
 from models.database import upgrade
 from sql.connections import connect
+from tests.builders import goods
 from tests.faults.haste import PATIENCE, Hasty
 from tests.faults.orderer import orderer
 from tests.workflows.catalog import PRODUCTS
@@ -51,6 +52,11 @@ class House:
         with self.cluster.connect(SUPERUSER, database="postgres") as server, server.cursor() as cursor:
             cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def alter(self, database: str | None, statement: str) -> None:
+        """Have the tables of a database otherwise than they are meant to be."""
+        with self.cluster.connect(OWNER, database=str(database)) as owner, owner.cursor() as cursor:
+            cursor.execute(statement)
+
 
 @contextlib.asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[House]:
@@ -79,6 +85,8 @@ async def furnished(cluster: Cluster, address: str, folder: Path) -> House:
     return House(cluster=cluster, temporal=address, client=client, folder=folder)
 
 
+HANDSET = goods("HANDSET", billing_service_type=ACCOUNT_LEVEL)
+"""Sold for itself: no network is asked."""
 PRICES: Mapping[BillingType | None, Money] = {
     BillingType.SUBSCRIPTION: Money(2_999, "USD"),
     BillingType.ITEM: Money(1_999, "USD"),
@@ -88,12 +96,14 @@ PRICES: Mapping[BillingType | None, Money] = {
 def _furnish(url: str, client: Client) -> None:
     engine = connect(url, pool_size=1)
     shop = orderer(engine, client, queue="", patience=PATIENCE)
-    shop.publish(*map(_priced, PRODUCTS))
+    shop.publish(*map(_priced, (*PRODUCTS, HANDSET)))
     shop.account("ACME", "ACME-BA")
     shop.supplies.create_range(pool="MSISDN", first="+1-555-0000", last=f"+1-555-{NUMBERS:04}")
     shop.receive("PHONE", PHONES)
+    shop.receive(HANDSET.code, PHONES)
     engine.dispose()
 
 
 def _priced(product: Product) -> Product:
-    return replace(product, price=PRICES.get(product.billing_type))
+    months = 3 if product.billing_type is BillingType.DISCOUNT else None
+    return replace(product, price=PRICES.get(product.billing_type), duration_months=months)

@@ -163,6 +163,7 @@ async def aftermath(
             predicted, repeated = Counter(before & called - answered), Counter(before & received - answered)
         case _:
             pass
+    predicted += _with_what_failed(repeated - predicted, [x for x in passed if x.at > last])
     given_up = Counter(x for x in predicted - repeated if any(y.startswith(f"{x}:") for y in done))
     predicted -= given_up  # called off before its turn came again: it was taken back, whatever had become of it
     if predicted != repeated and not disturbed:
@@ -174,6 +175,12 @@ async def aftermath(
         disturbed=disturbed,
         violations=violations,
     )
+
+
+def _with_what_failed(keys: Counter[str], passed: Sequence[Passed]) -> Counter[str]:
+    """Of keys, those of orders for which neighbours have failed so often: the steps sent with what failed go again."""
+    failed = Counter(x.order for x in passed if _is_asked(x)) - Counter(x.order for x in passed if _is_answered(x))
+    return Counter({key: times for key, times in keys.items() if times <= failed[key.partition(":")[0]]})
 
 
 def _listed(keys: Counter[str]) -> str:

@@ -2,7 +2,7 @@
 """Somebody who orders, decides and asks, as the runbook says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,15 @@ from temporalio.service import RPCError
 
 import worker
 from domain.order import FINAL, Order, State
+from domain.revision import RevisionState
 from models import revisions
 from tests.shop import Clock, Shop
 from workflows import start
 from workflows.messages import Patience, RevisionWish
 from workflows.start import Declined
+
+ANSWERED_WITHIN_S = 60.0
+"""Whatever happens meanwhile."""
 
 
 class AnotherStory(Exception):  # noqa: N818 - no error: a worker that dies may have used a switch up
@@ -31,8 +35,10 @@ class Violated(Exception):  # noqa: N818 - what is found, not what fails
 class Orderer(Shop):
     """A shop whose people go by the runbook: whoever gets no answer asks again."""
 
-    promises: list[tuple[str, State, bool]] = field(default_factory=list)
-    """What was answered about orders: whether they come to a state."""
+    cancelled: list[tuple[str, bool]] = field(default_factory=list)
+    """What was answered about cancellations: whether orders are called off."""
+    revised: list[tuple[str, int, bool]] = field(default_factory=list)
+    """What was answered about revisions: whether they come into force."""
 
     async def fallout(self, order: str, *, within_s: float = 30.0) -> dict[str, Any]:
         """The order's open fallout; raises :class:`AnotherStory` when the order ends without one."""
@@ -55,20 +61,33 @@ class Orderer(Shop):
             return "decided already"
 
     async def cancel(self, order: str, *, force: bool = False) -> str:
-        """Cancel an order until there is an answer, and remember it."""
-        return await self._promised(order, State.CANCELLED, lambda: Shop.cancel(self, order, force=force))
+        """Cancel an order until there is an answer, and remember it; of a run that has ended, the rows tell."""
+        try:
+            answer = await self._insisting(lambda: Shop.cancel(self, order, force=force))
+        except Declined as refusal:
+            is_cancelled = refusal.code == "NOT_OPEN" and self.state(order) == State.CANCELLED
+            self.cancelled.append((order, is_cancelled))
+            if is_cancelled:
+                return State.CANCELLED
+            raise
+        self.cancelled.append((order, True))
+        return answer
 
     async def revise(self, order: str, desired: Order, *, force: bool = False) -> str:
-        """Revise an order until there is an answer."""
+        """Revise an order until there is an answer, and remember it; of a run that has ended, the rows tell."""
         wish = RevisionWish(revision=self.store_revision(order, desired, force=force), force=force)
         try:
-            return await self._insisting(lambda: start.revise(self.client, order, wish))
+            answer = await self._insisting(lambda: start.revise(self.client, order, wish))
         except Declined as refusal:
             if refusal.code == "NOT_OPEN":
                 revisions.refuse(self.engine, order, wish.revision)  # as the API does
-            if refusal.code != "SUPERSEDED":
-                raise
-            return "accepted already"
+            is_in_force = revisions.state(self.engine, order, wish.revision) == RevisionState.ACTIVE
+            self.revised.append((order, wish.revision, is_in_force))
+            if is_in_force:
+                return RevisionState.ACCEPTED
+            raise
+        self.revised.append((order, wish.revision, True))
+        return answer
 
     def document(self, order: str) -> Order:
         """The order as it is wanted by now."""
@@ -76,21 +95,20 @@ class Orderer(Shop):
         assert base is not None
         return base.order
 
-    async def _promised(self, order: str, state: State, say: Callable[[], Awaitable[str]]) -> str:
-        try:
-            answer = await self._insisting(say)
-        except Declined:
-            self.promises.append((order, state, False))
-            raise
-        self.promises.append((order, state, True))
-        return answer
-
     async def _insisting(self, say: Callable[[], Awaitable[str]]) -> str:
-        while True:
-            try:
-                return await say()
-            except (RPCTimeoutOrCancelledError, RPCError):
-                await asyncio.sleep(0.2)
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            while True:
+                try:
+                    return await say()
+                except (RPCTimeoutOrCancelledError, RPCError):
+                    await asyncio.sleep(0.2)
+
+    def relent(self) -> None:
+        """Have nobody misbehave for ever: what is switched for a number of calls is still to be met."""
+        for system in (self.inventory, self.provisioning, self.billing):
+            for operation, switch in system.switches.all().items():
+                if switch.remaining is None:
+                    system.switches.clear(operation)
 
     def heal(self) -> None:
         """Have everybody behave again."""
@@ -101,12 +119,25 @@ class Orderer(Shop):
 
     def broken_promises(self) -> Sequence[str]:
         """Answers that did not turn out to be true (P6): a yes is kept, and without one there is no such end."""
-        agreed = {(order, state) for order, state, kept in self.promises if kept}
-        return [
-            f"P6: order {order} is {self.state(order)}, and was answered {'yes' if kept else 'no'} to {state}"
-            for order, state, kept in self.promises
-            if (self.state(order) == state) != ((order, state) in agreed)
+        agreed = {order for order, kept in self.cancelled if kept}
+        broken = [
+            f"P6: order {order} is {self.state(order)}, and was answered {'yes' if kept else 'no'} to its cancellation"
+            for order, kept in self.cancelled
+            if (self.state(order) == State.CANCELLED) != (order in agreed)
         ]
+        return broken + [
+            f"P6: revision {number} of order {order} is {state}, and was answered {'yes' if kept else 'no'}"
+            for order, number, kept in self.revised
+            if (state := revisions.state(self.engine, order, number)) not in self._becomes(order, number, kept=kept)
+        ]
+
+    def _becomes(self, order: str, number: int, *, kept: bool) -> Collection[str]:
+        """What may have become of a revision: of one that was agreed to, what gives way is said with another yes."""
+        if not kept:
+            return RevisionState.REFUSED, RevisionState.SUPERSEDED
+        later = any(x == order and y > number and agreed for x, y, agreed in self.revised)
+        gave_way = later or self.state(order) == State.CANCELLED
+        return (RevisionState.ACTIVE, *((RevisionState.SUPERSEDED,) if gave_way else ()))
 
 
 def orderer(engine: Engine, client: Client, *, queue: str, patience: Patience) -> Orderer:

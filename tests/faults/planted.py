@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 import httpx
 
-from tests.faults import answers, clocks, crashes, oracle, races
+from adapters.switches import Mode as Refusing
+from adapters.switches import Switch
+from tests.builders import order, without
+from tests.faults import answers, changes, clocks, crashes, oracle, races
 from tests.faults.house import House
 from tests.faults.mischief import Mischief, Mode
 from tests.faults.stories import ORDER_TYPES, OVER_HTTP, submitted
 from tests.faults.trials import HARNESS, Trial, side_by_side, told
 from tests.faults.worlds import API, NEIGHBOURS, WORKER, World
+from tests.workflows.catalog import INTERNET, WIRELESS
 
 SLOTS = 4
 AT_MOST = 8
@@ -101,6 +105,45 @@ def _raced(race: Callable[[World], Awaitable[Trial]], *parts: str) -> Hunt:
     return hunt
 
 
+def _wished(story: str, *, within: str) -> Hunt:
+    """An order is called off when it passes places whose name holds a word; recorded where nothing is planted."""
+
+    async def hunt(house: House, plant: str) -> Sequence[Trial]:
+        found = await crashes.recorded(house, {story: changes.STORIES[story]})
+        places = [x for x in found if within in str(x.at)][:AT_MOST]
+        assert places, f"no place of {story} is called {within}"
+        tries = changes.wished(places, (changes.CANCEL, changes.GO_ON))
+        return await side_by_side(house, tries, heard=_nobody, slots=SLOTS, plants=(plant,), **changes.IN_THESE)
+
+    return hunt
+
+
+async def _cascades(house: House, plant: str) -> Sequence[Trial]:
+    """The tables are otherwise; a revision drops a bundle, some steps of which were done."""
+
+    async def attempt(world: World) -> Trial:
+        house.alter(world.engine.url.database, _EVENTS_CASCADE)
+        shop = world.shop
+        shop.provisioning.switches.set("activate", Switch(mode=Refusing.REFUSE, match='"INTERNET"', remaining=1))
+        wanted = order(WIRELESS, INTERNET)
+        handle = await shop.start(wanted)
+        id_ = handle.id.removeprefix("order-")
+        await shop.fallout(id_)
+        await shop.revise(id_, without(wanted, "2"))
+        stuck = await oracle.quiet(world, [id_])
+        return Trial(what="a bundle is dropped", violations=[*stuck, *await oracle.broken(world)])
+
+    return await side_by_side(house, [attempt], heard=_nobody, slots=1, plants=(plant,))
+
+
+_EVENTS_CASCADE = """
+    ALTER TABLE orderloom.order_events DISABLE TRIGGER order_events_kept,
+        ADD COLUMN step text GENERATED ALWAYS AS (body ->> 'step') STORED,
+        ADD CONSTRAINT order_events_step_fk FOREIGN KEY (order_id, step)
+            REFERENCES orderloom.plan_items (order_id, id) ON DELETE CASCADE
+"""
+
+
 async def _last_unit(world: World) -> Trial:
     return await races.last_units(world, units=1, wanted=6)
 
@@ -121,6 +164,9 @@ async def _echoed(world: World) -> Trial:
 HUNTS: Mapping[str, tuple[str, Hunt]] = {
     "attempt in the key": ("A1", _killed("wireless_bundle", within="after activity")),
     "no point of no return": ("A1", _killed("wireless_bundle", within="provision")),
+    "no barrier": ("R1", _wished("wireless_bundle", within="after activity")),
+    "try cancel": ("R1", _wished("passing_fault_in_billing", within="initiate_billing (initiate_billing:1): before")),
+    "events cascade": ("I23", _cascades),
     "unguarded stock": ("R6", _raced(_last_unit)),
     "billed before it runs": ("I15", _told("wireless_bundle")),
     "void forgotten": ("I14", _told("refused_and_given_up")),

@@ -168,6 +168,22 @@ def _naive_time() -> None:
     setattr(worker, "now", lambda: datetime.now())  # noqa: B010, DTZ005, PLW0108
 
 
+def _tries_to_cancel() -> None:
+    """Whoever calls an attempt off does not wait for it, and what is undone is not told what it undoes."""
+    start, void = workflow.start_activity, adapters.billing.embedded.EmbeddedBilling.void_initiated
+
+    @wraps(start)
+    def start_activity(*about: Any, **given: Any) -> Any:
+        return start(*about, **given | {"cancellation_type": workflow.ActivityCancellationType.TRY_CANCEL})
+
+    @wraps(void)
+    def void_initiated(self: Any, **given: Any) -> Any:
+        return void(self, **given | {"undoes": None})
+
+    setattr(workflow, "start_activity", start_activity)  # noqa: B010
+    setattr(adapters.billing.embedded.EmbeddedBilling, "void_initiated", void_initiated)  # noqa: B010
+
+
 def _before_the_patch() -> None:
     """As it was before what was said came to be on record before it is written."""
     setattr(UnderWay, "_put_on_record", UnderWay._record)  # noqa: B010
@@ -222,6 +238,12 @@ ALL: Mapping[str, Plant] = {
         "what cannot be taken back is sent before it is on record",
         _set(OrderProgress, is_point_of_no_return=lambda *_: False),
     ),
+    "no barrier": Plant(
+        "an order is cancelled though it is past the point of no return",
+        _set(OrderProgress, barrier=lambda *_, **__: None),
+    ),
+    "try cancel": Plant("what is being billed is called off without waiting for it", _tries_to_cancel),
+    "events cascade": Plant("what an order's events tell of a step goes with the step", lambda: None),
     "unguarded stock": Plant("stock is reserved without looking whether there is enough", _unguarded_stock),
     "billed before it runs": Plant(
         "billing does not wait for the network",

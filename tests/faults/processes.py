@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
+import observability
 import server
 import worker
 from adapters.billing import server as billing
@@ -59,7 +60,7 @@ class Joining:
     """What a process is joined with. ``neighbours`` is their base URL, embedded ones without it.
 
     ``plants`` are bugs put in on purpose, ``ahead_s`` is how far its clock is ahead of everybody's, ``zone`` where it
-    thinks that it is.
+    thinks that it is. With ``begins`` it is that moment when it and its neighbours first look at a clock.
     """
 
     database: str = field(repr=False)
@@ -72,6 +73,19 @@ class Joining:
     plants: tuple[str, ...] = ()
     ahead_s: float = 0.0
     zone: str = ""
+    begins: datetime | None = None
+
+
+def _clock(begins: datetime | None) -> worker.Clock:
+    if begins is None:
+        return worker.now
+    first: list[datetime] = []
+
+    def now() -> datetime:
+        first.append(worker.now())
+        return begins + (first[-1] - first[0])
+
+    return now
 
 
 def run_worker(joining: Joining, armed: Armed) -> None:
@@ -85,7 +99,8 @@ async def _work(joining: Joining, armed: Armed) -> None:
     ahead = timedelta(seconds=joining.ahead_s)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    joined = _remote(joining.neighbours, armed) if joining.neighbours else worker.embedded(engine, worker.now)
+    now = _clock(joining.begins)
+    joined = _remote(joining.neighbours, armed) if joining.neighbours else worker.embedded(engine, now)
     seen = worker.Joined(
         inventory=cast("Any", Neighbour("inventory", joined.inventory, armed)),
         provisioning=cast("Any", Neighbour("provisioning", joined.provisioning, armed)),
@@ -95,7 +110,7 @@ async def _work(joining: Joining, armed: Armed) -> None:
         working = worker.create(
             client,
             task_queue=joining.task_queue,
-            activities=worker.activities(engine, seen, lambda: worker.now() + ahead),
+            activities=worker.activities(engine, seen, lambda: now() + ahead),
             threads=THREADS,
             executor=threads,
             cached_workflows=joining.cached_workflows,
@@ -199,6 +214,7 @@ def _entry(run: Run, part: str, joining: Joining, control: Connection, output: P
     log = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    observability.configure()
     gc.freeze()
     armed = Armed(part, journal=joining.journal, control=control)
     armed.listen()
@@ -273,7 +289,9 @@ class Process:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it, whatever it does, and forget it."""
+        """End it, whatever it does, and forget it; once is enough."""
+        if self._control.closed:
+            return
         self._process.kill()
         self._process.join()
         self._process.close()

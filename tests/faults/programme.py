@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.faults import (
@@ -17,6 +20,7 @@ from tests.faults import (
     crashes,
     frozen,
     house,
+    logs,
     outages,
     planted,
     poison,
@@ -25,24 +29,37 @@ from tests.faults import (
     walks,
     worlds,
 )
-from tests.faults.boundary import Deed
-from tests.faults.crashes import Place
+from tests.faults.boundary import Deed, Place
 from tests.faults.house import House
+from tests.faults.logs import A_BUG, AWAY, CUT, ON_THE_WIRE, Logs
 from tests.faults.planted import Caught
 from tests.faults.stories import ORDER_TYPES, OVER_HTTP, submitted
 from tests.faults.trials import SLOTS, Trial, Try, shuffled, side_by_side
 from tests.faults.worlds import API, NEIGHBOURS, WORKER
 
 KILLS_AT_LEAST = 1_000
+WITHIN_S = 25 * 60
+"""All of it, on two cores that do nothing else."""
 WALKS = 200
-STRUCK = 700
-"""Places of all order types where the worker dies; of more there are, seeds choose, and each kind is among them."""
-FROZEN = 40
+AGAIN = 60
+"""Places where a worker dies twice: of all kinds, the seed chooses."""
+NOT_CACHED = 100
+"""Places where a worker dies that keeps no run in memory."""
+FROZEN = 20
 """Places where a worker freezes: each costs the seconds that it takes to be taken for dead."""
-ASKED = 250
-"""Places where somebody cancels or revises; of more there are, seeds choose, and each kind is among them."""
-WISHED = 40
-"""Places where something else is wished."""
+WANTED = 500
+"""How many want the last units."""
+WISHED = 30
+"""Places where more than one thing is wished, in every order."""
+
+
+Point = Callable[[Place], object]
+"""What is counted of a place."""
+
+
+def kind(place: Place) -> object:
+    """A kind of place counts once, whichever order passes it."""
+    return place.at.signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +70,16 @@ class Part:
     what: str
     trials: Sequence[Trial]
     seconds: float
-    recorded: int = 0
-    """How many boundaries were recorded for it, where it enumerates."""
+    recorded: frozenset[object] = frozenset()
+    """The points that were recorded for it, where it enumerates them."""
+    point: Point = attrgetter("point")
+    untried: Sequence[str] = ()
+    """What all of it together should have come to, and did not."""
 
     @property
     def violations(self) -> Sequence[str]:
         """All that is wrong."""
-        return [f"{x.what}: {y}" for x in self.trials for y in x.violations]
+        return [*(f"{x.what}: {y}" for x in self.trials for y in x.violations), *self.untried]
 
     def sum(self, name: str) -> int:
         """The sum of a figure over all trials."""
@@ -67,8 +87,8 @@ class Part:
 
     @property
     def covered(self) -> int:
-        """How many of the boundaries were struck, or stand for one that was."""
-        return sum(x.covers for x in self.trials if x.struck)
+        """At how many of the points something was struck, or asked, for real."""
+        return len(self.recorded & {self.point(x.place) for x in self.trials if x.struck and x.place})
 
     @property
     def slowest_s(self) -> float | None:
@@ -86,11 +106,17 @@ class Programme:
     done: list[Part] = field(default_factory=list)
     caught: list[Caught] = field(default_factory=list)
     _places: Sequence[Place] = ()
+    _logs: Logs = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the logs of all worlds that are made below the folder."""
+        self._logs = Logs(self.folder)
 
     async def run(self, chosen: Sequence[str]) -> None:
         """Do the parts that are chosen, or all."""
         parts: Mapping[str, Callable[[House], AsyncIterator[Part]]] = {
             "crashes": self._crashes,
+            "again": self._again,
             "wire": self._wire,
             "changes": self._changes,
             "races": self._races,
@@ -108,6 +134,7 @@ class Programme:
                         self._tell(done)
                 if not chosen or "planted" in chosen:
                     await self.hunt(there)
+                    self._logs.unexpected()  # bugs say what they say
         if not chosen or "outages" in chosen:
             (self.folder / "outages").mkdir()
             async for done in self._outages(self.folder / "outages"):
@@ -117,10 +144,15 @@ class Programme:
         self.done.append(part)
         wrong = f", [red]{len(part.violations)} violations[/]" if part.violations else ""
         self.console.print(f"{part.rows}: {part.what}: {len(part.trials)} in {part.seconds:.0f} s{wrong}")
+        for untried in part.untried:
+            self._complain(part.rows, untried)
 
     def _hear(self, trial: Trial) -> None:
         for violation in trial.violations:
-            self.console.print(f"[red]{trial.what}[/]: {violation}", markup=True, highlight=False, soft_wrap=True)
+            self._complain(trial.what, violation)
+
+    def _complain(self, what: str, violation: str) -> None:
+        self.console.print(f"[red]{escape(what)}[/]: {escape(violation)}", highlight=False, soft_wrap=True)
 
     async def _side_by_side(self, there: House, tries: Iterable[Try], *parts: str, **joined: object) -> Sequence[Trial]:
         mixed = shuffled([*tries], self.seed)
@@ -129,12 +161,28 @@ class Programme:
         return await side_by_side(there, mixed, *parts, heard=self._hear, slots=slots, **joined)
 
     async def _part(
-        self, rows: str, what: str, doing: Awaitable[Sequence[Trial]], *, recorded: Sequence[Place] = ()
+        self,
+        rows: str,
+        what: str,
+        doing: Awaitable[Sequence[Trial]],
+        *,
+        recorded: Sequence[Place] = (),
+        point: Point = attrgetter("point"),
+        among: Callable[[Trial], str] | None = None,
+        expected: Sequence[str] = (),
     ) -> Part:
         began = time.monotonic()
         trials = await doing
-        boundaries = sum(x.stands_for for x in recorded)
-        return Part(rows=rows, what=what, trials=trials, seconds=time.monotonic() - began, recorded=boundaries)
+        untried = changes.one_sided(trials, among=among) if among else ()
+        return Part(
+            rows=rows,
+            what=what,
+            trials=trials,
+            seconds=time.monotonic() - began,
+            recorded=frozenset(map(point, recorded)),
+            point=point,
+            untried=[*untried, *self._logs.unexpected(*expected)],
+        )
 
     async def _embedded(self, there: House) -> Sequence[Place]:
         """The places of every order type, recorded once."""
@@ -145,26 +193,34 @@ class Programme:
     async def _crashes(self, there: House) -> AsyncIterator[Part]:
         run = partial(self._side_by_side, there)
         places = await self._embedded(there)
-        kinds = crashes.each_signature(places)
-        struck = crashes.some(places, self.seed, at_most=STRUCK)
-        what = f"the worker is killed at {len(struck)} of {len(places)} places of all order types, each kind among them"
+        struck = crashes.each_point(places, self.seed)
+        what = "the worker is killed at each kind of place of each order type"
         yield await self._part("A1 A3 B9", what, run(crashes.deaths(struck)), recorded=places)
-        yield await self._part("A2", "… and again on the way back", run(crashes.deaths(kinds, times=2)))
-        what = "… with no run kept in memory"
-        yield await self._part("A3", what, run(crashes.deaths(kinds), cached_workflows=0))
-        what = "the worker stands still, another takes over, it goes on"
-        still = shuffled(kinds, self.seed)[:FROZEN]
-        yield await self._part("A8", what, run(frozen.freezes(still)))
-        cuts = [x for x in kinds if x.at.what.startswith("sql ") or x.at.what == "commit"]
-        what = "the connection to PostgreSQL is cut at every statement"
-        yield await self._part("B10", what, run(crashes.deaths(cuts, deed=Deed.CUT)))
+        known = frozenset(x.at.signature for x in places)
         for rows, what, stories, parts, part in (
-            ("A1", "the worker is killed at every kind of place, neighbours over HTTP", OVER_HTTP, ANOTHER, WORKER),
+            ("A1", "the worker is killed at what it only passes over HTTP", OVER_HTTP, ANOTHER, WORKER),
             ("A12", "the neighbours are killed at every kind of place", OVER_HTTP, ANOTHER, NEIGHBOURS),
             ("A6 A7", "the API is killed at every place", {"submitted": submitted}, (WORKER, API), API),
         ):
-            found = crashes.each_signature(await crashes.recorded(there, stories, *parts, part=part))
-            yield await self._part(rows, what, run(crashes.deaths(found, stories=stories), *parts), recorded=found)
+            found = crashes.others(await crashes.recorded(there, stories, *parts, part=part), known)
+            doing = run(crashes.deaths(found, stories=stories), *parts)
+            yield await self._part(rows, what, doing, recorded=found, point=kind, expected=ON_THE_WIRE)
+
+    async def _again(self, there: House) -> AsyncIterator[Part]:
+        run = partial(self._side_by_side, there)
+        kinds = crashes.each_signature(await self._embedded(there))
+        what = "the worker is killed, and again on the way back"
+        yield await self._part("A2", what, run(crashes.deaths(self._some(kinds, AGAIN), times=2)))
+        what = "the worker is killed, with no run kept in memory"
+        yield await self._part("A3", what, run(crashes.deaths(self._some(kinds, NOT_CACHED)), cached_workflows=0))
+        what = "the worker stands still, another takes over, it goes on"
+        yield await self._part("A8", what, run(frozen.freezes(self._some(kinds, FROZEN))), expected=logs.FROZEN)
+        cuts = {(x.at.what, x.at.when): x for x in shuffled(kinds, self.seed) if _is_sent_to_postgres(x)}.values()
+        what = "the connection to PostgreSQL is cut at every statement, in some activity"
+        yield await self._part("B10", what, run(crashes.deaths([*cuts], deed=Deed.CUT)), expected=CUT)
+
+    def _some(self, places: Sequence[Place], at_most: int) -> Sequence[Place]:
+        return shuffled(places, self.seed)[:at_most]
 
     async def _wire(self, there: House) -> AsyncIterator[Part]:
         run = partial(self._side_by_side, there)
@@ -172,40 +228,49 @@ class Programme:
             operations = await answers.operations(there)
             tries = [*answers.mischiefs(operations, decoy)]
             what = f"{len(operations)} operations, whatever can go wrong on the wire"
-            yield await self._part("B1 to B7", what, run(tries, *answers.PARTS, **answers.IN_THESE))
-        one = partial(run, slots=1)
-        yield await self._part(
-            "B3", "nobody waits for another's slow answer", one([outages.never_slow_for_others], *ANOTHER)
-        )
-        yield await self._part("B8", "the neighbours are away", one([outages.away_and_back], *ANOTHER))
+            doing = run(tries, *answers.PARTS, **answers.IN_THESE)
+            yield await self._part("B1 to B7", what, doing, expected=ON_THE_WIRE)
+        for rows, trouble in (("B3", outages.never_slow_for_others), ("B8", outages.away_and_back)):
+            yield await self._alone(there, rows, trouble, *ANOTHER, expected=ON_THE_WIRE)
+
+    async def _alone(self, there: House, rows: str, attempt: Try, *parts: str, expected: Sequence[str] = ()) -> Part:
+        """One trial that says by itself what happens."""
+        part = await self._part(rows, "", self._side_by_side(there, [attempt], *parts, slots=1), expected=expected)
+        return replace(part, what=part.trials[0].what)
 
     async def _changes(self, there: House) -> AsyncIterator[Part]:
-        run = partial(self._side_by_side, there)
-        places = [x for x in await crashes.recorded(there, changes.STORIES) if x.story in changes.STORIES]
-        many, some = crashes.some(places, self.seed, at_most=ASKED), shuffled(places, self.seed)[:WISHED]
-        for rows, wish, where in (
-            ("R1", "cancelled", many),
-            ("R2 R4", "revised", many),
-            ("R2", "revised twice", some),
-            ("R3", "cancelled and revised", some),
-            ("R3", "revised and cancelled", some),
+        def run(tries: Iterable[Try]) -> Awaitable[Sequence[Trial]]:
+            return self._side_by_side(there, tries, slots=changes.SLOTS, **changes.IN_THESE)
+
+        recorded = await crashes.recorded(there, changes.STORIES)
+        places = crashes.each_point(recorded, self.seed)
+        everywhere = "at each kind of place of each order type"
+        for rows, what, said in (
+            ("R1", f"cancelled {everywhere}", (changes.CANCEL, changes.GO_ON)),
+            ("R2 R4", f"revised {everywhere}", (changes.REVISE, changes.GO_ON)),
         ):
-            what = f"{wish} at {len(where)} of {len(places)} places of {len(changes.STORIES)} order types"
-            done = await self._part(rows, what, run(changes.wished(where, wish)))
-            yield done
+            doing = run(changes.wished(places, said))
+            yield await self._part(rows, what, doing, recorded=recorded, among=_story, expected=CUT)
+        some = self._some(places, WISHED)
+        twice = run(changes.wished(some, (changes.REVISE, changes.AGAIN, changes.GO_ON)))
+        yield await self._part(
+            "R2", "revised, and then once more", twice, among=lambda _: "revised twice", expected=CUT
+        )
+        for ordering in changes.IN_ANY_ORDER:
+            words = ", ".join(ordering)
+            doing = run(changes.wished(some, ordering))
+            yield await self._part("R3", words, doing, among=lambda _, words=words: words, expected=CUT)  # type: ignore[misc]
 
     async def _races(self, there: House) -> AsyncIterator[Part]:
-        one = partial(self._side_by_side, there, slots=1)
         for rows, race, parts in (
             ("R5", races.same_key, (WORKER, API)),
-            ("R6", partial(races.last_units, units=1, wanted=40), (WORKER,)),
-            ("R6", partial(races.last_units, units=20, wanted=60), (WORKER,)),
+            ("R6", partial(races.last_units, units=1, wanted=WANTED), (WORKER,)),
+            ("R6", partial(races.last_units, units=WANTED // 5, wanted=WANTED), (WORKER,)),
             ("R7", races.one_asset, (WORKER,)),
             ("R10", races.late_commit, (WORKER, API)),
             ("R10", races.two_of_each, (WORKER, API)),
         ):
-            part = await self._part(rows, "", one([race], *parts))
-            yield Part(rows=rows, what=part.trials[0].what, trials=part.trials, seconds=part.seconds)
+            yield await self._alone(there, rows, race, *parts)
 
     async def _walks(self, there: House) -> AsyncIterator[Part]:
         what = f"orders, decisions, changes and deaths at random, {walks.STEPS} deeds each"
@@ -214,10 +279,12 @@ class Programme:
     async def _poison(self, there: House) -> AsyncIterator[Part]:
         what = "words that are too long"
         yield await self._part("D5", what, self._side_by_side(there, poison.wordy(), slots=2))
-        part = await self._part("D6", "", poison.poisoned(there))
+        what = "bugs that some orders meet: others go on, these are seen, and go on when the bug is mended"
+        part = await self._part("D6", what, poison.poisoned(there), expected=A_BUG)
         for trial in part.trials:
             self._hear(trial)
-            yield Part(rows="D6", what=trial.what, trials=[trial], seconds=part.seconds / len(part.trials))
+            self.console.print(f"D6: {trial.what}")
+        yield part
 
     async def _time(self, there: House) -> AsyncIterator[Part]:
         run = partial(self._side_by_side, there, slots=len(clocks.TOLD))
@@ -226,6 +293,9 @@ class Programme:
             yield await self._part("TI1", what, run(clocks.dated(), ahead_s=ahead_s))
         for zone in clocks.ZONES:
             yield await self._part("TI3", f"the worker is in {zone}", run(clocks.dated(), zone=zone))
+        for moment, (at, zone) in clocks.MOMENTS.items():
+            doing = run(clocks.passing(), begins=datetime.fromisoformat(at) - clocks.BEFORE, zone=zone)
+            yield await self._part("TI3", f"{moment} while orders are under way", doing)
 
     async def _versions(self, there: House) -> AsyncIterator[Part]:
         yield await self._part(
@@ -245,28 +315,18 @@ class Programme:
 
     async def _outages(self, folder: Path) -> AsyncIterator[Part]:
         async with outages.opened(folder) as (there, servers):
-            events: Sequence[tuple[str, str, outages.Outage]] = (
-                ("A4", "Temporal is killed", partial(outages.of_a_server, name=outages.TEMPORAL)),
-                ("A5", "PostgreSQL is killed", partial(outages.of_a_server, name=outages.POSTGRES)),
-                ("A9 U2", "workers are replaced one by one", outages.of_workers),
-                *(
-                    ("A10", f"power cut, back come {', '.join(x)}", partial(outages.of_everything, following=x))
-                    for x in outages.power_cuts(self.seed)
-                ),
-            )
-            for rows, what, outage in events:
+            for event in outages.events(self.seed):
                 async with worlds.opened(there, WORKER, API) as world:
-                    began = time.monotonic()
-                    trial = await outages.under_load(world, servers, outage, what=what)
-                    self._hear(trial)
-                yield Part(rows=rows, what=trial.what, trials=[trial], seconds=time.monotonic() - began)
+                    part = await self._part(event.rows, "", outages.under_load(world, servers, event), expected=AWAY)
+                self._hear(part.trials[0])
+                yield replace(part, what=part.trials[0].what)
 
     @property
     def results(self) -> Mapping[str, object]:
         """What is written down."""
         return {
-            "points_recorded": sum(x.recorded for x in self.done),
-            "points_covered": sum(x.covered for x in self.done if x.recorded),
+            "points_recorded": sum(len(x.recorded) for x in self.done),
+            "points_covered": sum(x.covered for x in self.done),
             "kills": self._sum("kills"),
             "redeliveries_predicted": self._sum("predicted"),
             "redeliveries_seen": sum(y.repeated for x in self.done for y in x.trials if y.kills),
@@ -297,6 +357,14 @@ class Programme:
 
 ANOTHER = (NEIGHBOURS, WORKER)
 """A world whose neighbours are other systems."""
+
+
+def _is_sent_to_postgres(place: Place) -> bool:
+    return place.at.what.startswith("sql ") or place.at.what == "commit"
+
+
+def _story(trial: Trial) -> str:
+    return trial.place.story if trial.place else trial.what
 
 
 def _figure(number: int) -> str:

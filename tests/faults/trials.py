@@ -6,22 +6,25 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from temporalio.client import WorkflowHandle
 
 from tests.faults import oracle, worlds
-from tests.faults.boundary import Boundary, Deed, Strike
+from tests.faults.boundary import Boundary, Deed, Place, Strike
+from tests.faults.haste import PATIENCE
 from tests.faults.house import House
 from tests.faults.orderer import AnotherStory, Violated
-from tests.faults.stories import Story
+from tests.faults.stories import PATIENCES, Story
 from tests.faults.worlds import World
 from workflows.start import Declined
 
 OFTEN = 4
 """A place that is passed more often, because something is tried again and again, is struck the first few times."""
+AFTER_AN_ATTEMPT_S = 5.0
+STARTED_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +33,14 @@ class Trial:
 
     what: str
     struck: bool = True
-    covers: int = 0
+    place: Place | None = None
+    """Where it was struck, or asked."""
     kills: int = 0
     predicted: int = 0
     repeated: int = 0
     effects: int = 0
-    reached: bool = False
-    """Whether what it is about came to pass: somebody's wish was agreed to."""
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    """What was wished, and whether it was agreed to."""
     recovered_s: float | None = None
     """How long after the last death something moved again."""
     violations: Sequence[str] = field(default_factory=tuple)
@@ -67,6 +71,11 @@ async def struck(world: World, story: Story, strikes: Sequence[Strike], *, name:
     orders, passed = world.orders()[before:], world.journal.since(mark)
     after = await oracle.aftermath(world, orders, deaths, passed, part=part)
     again = [x.at for x in passed if deaths and x.at > deaths[-1].at and x.boundary.part == part]
+    recovered_s = min(again) - deaths[-1].at if again else None
+    if part == worlds.WORKER and (recovered_s or 0.0) > (limit_s := _recovers_within_s(name)):
+        violations.append(f"P4: nothing moved for {recovered_s:.1f} s, {limit_s:.0f} s are allowed")
+    if part == worlds.API and deaths:
+        violations += _started_late(world, orders, since=deaths[-1].at)
     return Trial(
         what=f"{name}: {strikes[0].at}",
         struck=any(x.struck for x in passed) and not after.disturbed,
@@ -74,9 +83,27 @@ async def struck(world: World, story: Story, strikes: Sequence[Strike], *, name:
         predicted=after.predicted,
         repeated=after.repeated,
         effects=after.effects,
-        recovered_s=min(again) - deaths[-1].at if again else None,
+        recovered_s=recovered_s,
         violations=[*violations, *after.violations, *await oracle.broken(world)],
     )
+
+
+def _recovers_within_s(story: str) -> float:
+    """Once its worker is dead: an attempt has to run out first, and where it is so meant, a pause (P4)."""
+    patience = PATIENCES.get(story, PATIENCE)
+    return max(patience.first_s, patience.attempt_s) + patience.pause_s + AFTER_AN_ATTEMPT_S
+
+
+def _started_late(world: World, orders: Sequence[str], *, since: float) -> Sequence[str]:
+    """Orders that nobody began soon after an API was there again (A6)."""
+    late = """
+        SELECT o.number FROM orderloom.orders AS o
+          LEFT JOIN orderloom.order_events AS e ON e.order_id = o.id AND e.type = 'inProgress'
+         WHERE o.id = ANY(CAST(:o AS uuid[]))
+         GROUP BY o.id HAVING COALESCE(min(e.at), 'infinity') > to_timestamp(:since) + make_interval(secs => :within)
+    """
+    found = world.shop.rows(late, o=list(orders), since=since, within=STARTED_WITHIN_S)
+    return [f"A6: order {x['number']} was begun more than {STARTED_WITHIN_S:.0f} s later" for x in found]
 
 
 async def _survived(world: World, strikes: Sequence[Strike], *, until: asyncio.Task[Any]) -> Sequence[oracle.Death]:
@@ -120,14 +147,15 @@ async def told(world: World, story: Story, before: int) -> Sequence[str]:
     run: object = None
     try:
         run = await story(world)
-    except (AnotherStory, AssertionError, Declined, ValueError):
-        pass  # a worker that died took a switch with it: whatever became of the order, it must be right
+        world.shop.relent()
+    except (AnotherStory, AssertionError, Declined, TimeoutError, ValueError):
+        world.shop.heal()  # a worker that died took a switch with it: whatever became of the order, it must be right
     except Violated as violated:
         found.append(str(violated))
-    world.shop.heal()
     found += await oracle.quiet(world, world.orders()[before:])
     if isinstance(run, WorkflowHandle):
         found += await oracle.ended(run)
+    world.shop.heal()
     return [*found, *world.shop.broken_promises()]
 
 
@@ -135,7 +163,9 @@ Some = TypeVar("Some")
 Try = Callable[[World], Awaitable[Trial]]
 HARNESS = "the harness"
 """Begins what is wrong with these tests themselves."""
-SLOTS = 8
+SLOTS = 12
+OVER_WITHIN_S = 150.0
+"""Any one of them."""
 SHIFT = 30
 """A world is renewed after so many trials: what they left behind is looked at again after each."""
 
@@ -165,7 +195,8 @@ async def side_by_side(
 
 async def _tried(world: World, attempt: Try) -> Trial:
     try:
-        return await attempt(world)
+        async with asyncio.timeout(OVER_WITHIN_S):
+            return await attempt(world)
     except Exception as error:  # noqa: BLE001 - a harness that fails is a finding, not the end of all
         return Trial(what=str(attempt), violations=[f"{HARNESS}: {''.join(traceback.format_exception(error))}"])
 

@@ -139,17 +139,22 @@ class _Commands(WorkflowOutboundInterceptor):
                 self._armed.passes(f"command {name}", BEFORE)
 
 
+_OF_ASSET = re.compile(r"(?<=\.)[0-9a-f]{8}\b")
+"""A line that an order did not write, but that was completed from an asset, bears the beginning of the asset's id."""
+
+
 def _about(args: Any) -> str:
-    """The steps that an activity is about."""
+    """The steps that an activity is about, named alike whenever the story is told: assets have other ids each time."""
     match args:
         case [[RawValue(payload=payload)]] | [RawValue(payload=payload)]:
-            return " ".join(x["id"] for x in json.loads(payload.data)["steps"])
-        case [Batch(steps=steps), *_]:
-            return " ".join(x.id for x in steps)
+            steps = [x["id"] for x in json.loads(payload.data)["steps"]]
+        case [Batch(steps=batch), *_]:
+            steps = [x.id for x in batch]
         case [Taken(step=step), *_]:
-            return step.id
+            steps = [step.id]
         case _:
-            return ""
+            steps = []
+    return " ".join(_OF_ASSET.sub("asset", x) for x in steps)
 
 
 class Neighbour:

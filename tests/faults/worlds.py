@@ -47,6 +47,8 @@ class World:
 
     async def start(self, part: str, *, strike: Strike | None = None) -> Process:
         """A process in the place of the last one, struck when it comes to that."""
+        if part in self.parts:
+            self.others.append(self.parts[part])
         self.parts[part] = process = await self._spawned(part)
         if strike is not None:
             await process.arm(strike)

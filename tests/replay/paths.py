@@ -21,6 +21,8 @@ from workflows.reconciliation import start_reconciliation
 from workflows.start import Declined
 
 Handle = WorkflowHandle[Any, Any]
+PAUSING = hasty(give_up_s=1000, pause_s=5, longest_pause_s=5)
+"""A step that fails is tried again only when the story has gone on."""
 REFUSED = Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT", message="no free port")
 
 
@@ -259,7 +261,7 @@ async def cancelled_by_signal(shop: Shop) -> Handle:
 async def cancelled_while_a_neighbour_is_away(shop: Shop) -> Handle:
     """A step that is tried again is tried no more."""
     shop.billing.switches.set("initiate", Switch(mode=Mode.FAIL_BEFORE))
-    handle = await shop.start(order(WIRELESS), patience=hasty(give_up_s=1000, pause_s=100, longest_pause_s=100))
+    handle = await shop.start(order(WIRELESS), patience=PAUSING)
     await shop.until(lambda: shop.rows("SELECT FROM billing.attempts") != [])
     await shop.cancel(_order(handle))
     return handle
