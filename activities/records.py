@@ -1,6 +1,7 @@
 """The order's own records: validate, decompose, asset, and every state in between."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -72,8 +73,32 @@ class Accounts(Protocol):
         ...
 
 
+class Beginning(Protocol):
+    """How an order begins, while nobody else decides about its assets."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the accounts, profiles and assets the order mentions."""
+        ...
+
+    def may_claim(self, root: str) -> bool:
+        """Whether the only bundle of an order that breaks no rule may change its assets already."""
+        ...
+
+    def planned(self, items: Sequence[PlanItem], *, context: Sequence[str], claimed: Mapping[str, Done]) -> bool:
+        """Store the plan and begin, with the claims of bundles, by root: from now on nobody else changes their assets.
+
+        Order and lines are in progress, context lines completed. Twice is once: whether there was no plan yet.
+        """
+        ...
+
+
 class Records(Journal, Protocol):
     """The order's own rows."""
+
+    def beginning(self, in_flight: InFlight) -> AbstractContextManager[Beginning]:
+        """An order that is about to begin; what is written in the block is one transaction."""
+        ...
 
     def facts(self, in_flight: InFlight) -> Facts:
         """What is known of the accounts, profiles and assets the order mentions."""
@@ -85,13 +110,6 @@ class Records(Journal, Protocol):
 
     def unclaim(self, order: str, root: str) -> None:
         """Let others change what a bundle has claimed; harmless when it has claimed nothing."""
-        ...
-
-    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> bool:
-        """Store the plan and begin: order and lines are in progress, context lines completed.
-
-        Twice is once: whether there was no plan yet.
-        """
         ...
 
     def standing(self, order: str) -> Standing:
@@ -172,31 +190,38 @@ class RecordActivities:
         What an earlier run has begun is not judged once more.
         """
         in_flight = self.records.load(ref)
-        facts = self.records.facts(in_flight)
-        violations = validate(in_flight.order, in_flight.catalog, facts)
+        with self.records.beginning(in_flight) as beginning:
+            violations = validate(in_flight.order, in_flight.catalog, beginning.facts)
+            begun = None if violations else self._begun(in_flight, beginning)
         if violations and not self.records.standing(ref.order).is_planned:
             told = violations[:SHOWN_VIOLATIONS]
             return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in told))
-        return Validation(decomposition=self._decompose(in_flight, facts))
+        return Validation(decomposition=begun or self._stored(in_flight))
 
     @activity.defn
     def decompose(self, ref: OrderRef) -> Decomposition:
         """Decompose an order that was validated when that was a step of its own."""
         in_flight = self.records.load(ref)
-        return self._decompose(in_flight, self.records.facts(in_flight))
+        with self.records.beginning(in_flight) as beginning:
+            begun = self._begun(in_flight, beginning)
+        return begun or self._stored(in_flight)
 
-    def _decompose(self, in_flight: InFlight, facts: Facts) -> Decomposition:
-        """Decompose the order, store its plan and begin (W2, B34).
-
-        A plan that an earlier attempt, or an earlier run, has stored stays: billing may have been told of an account
-        meanwhile, and the order may have been revised.
-        """
+    def _begun(self, in_flight: InFlight, beginning: Beginning) -> Decomposition | None:
+        """Decompose the order, store its plan and begin (W2, B34), unless a plan is stored already."""
         order = in_flight.order
-        plan = in_flight.plan(unsynced_accounts=facts.unsynced_accounts)
+        plan = in_flight.plan(unsynced_accounts=beginning.facts.unsynced_accounts)
+        page = self._page(plan, in_flight, after=0)
+        claimed = self._claimed_at_once(plan, in_flight, beginning, but=page.due)
         context = [x.id for x in order.lines if x.action is Action.NONE]
-        if self.records.planned(in_flight.id, plan.items, context=context):
-            page = self._page(plan, in_flight, after=0)
-            return replace(page, claimed=self._claim_at_once(plan, in_flight, but=page.due))
+        if not beginning.planned(plan.items, context=context, claimed=claimed):
+            return None
+        return replace(page, claimed={x.step: x.at for x in claimed.values()})
+
+    def _stored(self, in_flight: InFlight) -> Decomposition:
+        """The plan that an earlier attempt, or an earlier run, has stored: it stays, with what came of it since.
+
+        Billing may have been told of an account meanwhile, and the order may have been revised.
+        """
         standing = self.records.standing(in_flight.id)
         return replace(self.plan_rest(PlanRest(ref=standing.ref, after=0)), standing=standing)
 
@@ -228,18 +253,19 @@ class RecordActivities:
         found = {root: due(order, root, arrived=now) for root in roots}
         return {root: at for root, at in found.items() if at > now}
 
-    def _claim_at_once(self, plan: Plan, in_flight: InFlight, *, but: Collection[str]) -> Mapping[str, datetime]:
-        """Claim what an order with one bundle changes, if it is due and nobody is before it: the claims, and when.
+    def _claimed_at_once(
+        self, plan: Plan, in_flight: InFlight, beginning: Beginning, *, but: Collection[str]
+    ) -> Mapping[str, Done]:
+        """The claim of what an order with one bundle changes, if it is due and nobody is before it; by root.
 
         What is not granted so is asked for by a step, which waits or falls out.
         """
         items = [x for x in plan.items if x.function is Function.CLAIM and x.root not in but]
-        if len(items) != 1 or len(in_flight.order.bundles) != 1 or self.records.claim(in_flight, items[0].root) != ():
+        if len(items) != 1 or len(in_flight.order.bundles) != 1 or not beginning.may_claim(items[0].root):
             return {}
         (item,) = items
         done = Done(step=item.id, key=key(in_flight.id, item.subject, item.function, 0), at=self.clock())
-        self.records.done(in_flight, [done])
-        return {item.id: done.at}
+        return {item.root: done}
 
     @property
     def sends(self) -> Mapping[Function, Send]:

@@ -1,7 +1,8 @@
 """Where the processor time of an order goes: `python -m bench.profile`, with py-spy on PATH.
 
-Prints the database's statements, and the functions of worker and API by their own time and with what they call; all in
-milliseconds per order. Only what holds the interpreter is counted: what waits, or is not Python, costs more beside it.
+`--work suspension` is the order that suspends one asset. Prints the database's statements, and the functions of worker
+and API by their own time and with what they call; all in milliseconds per order. Only what holds the interpreter is
+counted: what waits, or is not Python, costs more beside it.
 """
 
 import asyncio
@@ -10,22 +11,36 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg2
 import typer
 
+from bench import orders
 from bench.__main__ import SCRATCH
 from bench.house import opened
-from bench.load import RAMP_S, Window, sustained
+from bench.load import RAMP_S, Window, Work, sustained
 from bench.subjects import House
 from embedded.postgres import DATABASE, SUPERUSER, Cluster
 
 IN_FLIGHT = 50
+WARM_UP_S = 4.0
 WATCHED = ("worker", "api")
 SHOWN = 60
 SAMPLES_PER_S = 250
+ENOUGH_PER_S = 60
+"""More suspensions than are carried out in a second: so many are installed for each."""
+
+
+class Subject(StrEnum):
+    """What is watched."""
+
+    ORDER = "order"
+    SUSPENSION = "suspension"
+
 
 _WATCH_STATEMENTS = """
 shared_preload_libraries = 'pg_stat_statements'
@@ -37,16 +52,19 @@ _STATEMENTS = """
 """
 
 
-def main(seconds: Annotated[float, typer.Option(help="How long the system is watched.")] = 15.0) -> None:
+def main(
+    seconds: Annotated[float, typer.Option(help="How long the system is watched.")] = 15.0,
+    work: Annotated[Subject, typer.Option(help="What it carries out meanwhile.")] = Subject.ORDER,
+) -> None:
     """Watch the system while it carries out orders."""
     if shutil.which("py-spy") is None:
         raise typer.BadParameter("py-spy is not on PATH")
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH, prefix="profile-") as data:
-        asyncio.run(_run(Path(data), seconds))
+        asyncio.run(_run(Path(data), seconds, work))
 
 
-async def _run(data: Path, seconds: float) -> None:
+async def _run(data: Path, seconds: float, subject: Subject) -> None:
     cluster = Cluster(directory=data / "postgres", port=0)
     cluster.create()
     with (data / "postgres" / "cluster" / "postgresql.conf").open("a") as settings:
@@ -61,10 +79,11 @@ async def _run(data: Path, seconds: float) -> None:
         )
         with closing(database), database, database.cursor() as cursor:
             cursor.execute("CREATE EXTENSION pg_stat_statements")
-            await sustained(house.order, in_flight=IN_FLIGHT, seconds=4, parts=house.parts)
+            work = await _work(house, subject, seconds=WARM_UP_S + seconds + 2 * RAMP_S)
+            await sustained(work, in_flight=IN_FLIGHT, seconds=WARM_UP_S, parts=house.parts)
             cursor.execute("SELECT pg_stat_statements_reset()")
             watching = [asyncio.create_task(_watch(house, part, data, seconds)) for part in WATCHED]
-            window = await sustained(house.order, in_flight=IN_FLIGHT, seconds=seconds, parts=house.parts)
+            window = await sustained(work, in_flight=IN_FLIGHT, seconds=seconds, parts=house.parts)
             await asyncio.gather(*watching)
             cursor.execute(_STATEMENTS)
             statements = cursor.fetchall()
@@ -73,6 +92,14 @@ async def _run(data: Path, seconds: float) -> None:
     _print_statements(statements, window)
     for part, watched in zip(WATCHED, watching, strict=True):
         _print_stacks(part, watched.result(), orders=window.per_s * seconds)
+
+
+async def _work(house: House, subject: Subject, *, seconds: float) -> Work:
+    """What is done over and over; for ``seconds`` there is enough to do it to."""
+    if subject is Subject.ORDER:
+        return house.order
+    await house.stock_up(orders.SERVICE, round(ENOUGH_PER_S * seconds))
+    return partial(house.suspend, orders.SERVICE)
 
 
 async def _watch(house: House, part: str, data: Path, seconds: float) -> Sequence[str]:

@@ -18,9 +18,9 @@ from bench.load import counted
 from domain.order import State
 from workflows.messages import OrderEnd, workflow_id
 
-LOOK_FIRST_S, NEXT_LOOK = 0.01, 3
-"""When a run is looked for that may not be started yet, and how much later each time: a look in vain costs the server,
-and would be counted as if the order did."""
+LOOK_FIRST_S, LOOK_LATEST_S, NEXT_LOOK = 0.01, 0.1, 3
+"""When a run is first looked for, times the runs that are waited for: a run is started later then; but never later than
+the second. And how much later each time: a look in vain costs the server, and would be counted as if the order did."""
 GIVE_UP_S = 60.0
 BARE_QUEUE = "bench"
 _CODE = re.compile(rb'"code":"(\w+)"')
@@ -63,6 +63,7 @@ class House:
     database_port: int
     database: Engine
     unfinished: list[str] = field(default_factory=list)
+    waited_for: set[str] = field(default_factory=set)
     installed: dict[str, list[str]] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -116,17 +117,19 @@ class House:
     async def end(self, order: str) -> None:
         """Wait for the end of an order's run, as soon as there is a run."""
         handle = self.temporal.get_workflow_handle(workflow_id(order), result_type=OrderEnd)
-        pause_s = LOOK_FIRST_S
+        self.waited_for.add(order)
+        pause_s = min(LOOK_FIRST_S * len(self.waited_for), LOOK_LATEST_S)
         while True:
+            await asyncio.sleep(pause_s)
             try:
                 end = await asyncio.wait_for(handle.result(), timeout=GIVE_UP_S)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
-                await asyncio.sleep(pause_s)
                 pause_s *= NEXT_LOOK
             else:
                 break
+        self.waited_for.discard(order)
         if end.state is not State.COMPLETED:
             raise RuntimeError(f"order {order} ended {end.state}")
 

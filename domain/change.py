@@ -68,21 +68,37 @@ def due(order: Order, root: str, *, arrived: datetime) -> datetime:
     return max(x for x in (arrived, order.requested_start, *instants) if x is not None)
 
 
+def status_when_due(asset: Asset, line: OrderLine, order: Order, tree: Tree, facts: Facts) -> AssetStatus:
+    """The state of an asset when a line is due: past its end it is inactive (2.2).
+
+    What is disconnected as of the day on which it ends by itself is never too late, with all that it consists of.
+    """
+    root = order.by_id[line.root]
+    top = asset_of(tree, root)
+    if root.action is Action.DELETE and top is not None and root.due_date == top.said("service_end") is not None:
+        return asset.status
+    return asset.status_at(due(order, line.root, arrived=facts.arrived))
+
+
 def completed(order: Order, catalog: Catalog, facts: Facts) -> Order:
     """The order with all its blanks filled: from its assets, its root lines, its header (B23).
 
     What a change reaches has a line: the components of what is deleted, suspended, resumed or moved, what shares the
     accounts of a service, and the charges (A20, B22, B26). Lines made so have the same ids every time.
+    A line whose id another one has stays as it is, for the rules to find.
     """
     if not order.is_about_assets:
         return with_defaults(order)
-    asked = _paired(replace(order, lines=tuple(x for x in order.lines if not _is_made(x, order))), facts)
+    first = {x.id: x for x in reversed(order.lines)}
+    given = (x for x in order.lines if x is first[x.id])
+    asked = _paired(replace(order, lines=tuple(x for x in given if not _is_made(x, order))), facts)
 
     def complete(lines: Lines, tree: Tree) -> Lines:
         return _Bundle(asked, catalog, facts, tree).completed(lines)
 
     found = [line for _, _, lines in _in_time(asked, facts, complete) for line in lines]
-    whole = replace(asked, lines=tuple(_in_tree_order(asked, found)), as_sent=digest(order))
+    repeated = (x for x in order.lines if x is not first[x.id])
+    whole = replace(asked, lines=(*_in_tree_order(asked, found), *repeated), as_sent=digest(order))
     return with_defaults(whole)
 
 
@@ -284,9 +300,10 @@ class _Bundle:
 
     def _reached(self, line: OrderLine, child: Asset, shared: Mapping[str, str]) -> OrderLine | None:
         made = OrderLine(id="", root=line.root, parent=line.id, asset=child.id, due_date=line.due_date)
-        if line.action in CASCADING and child.status in ALLOWED_ON[line.action]:
+        status = status_when_due(child, line, self.order, self.tree, self.facts)
+        if line.action in CASCADING and status in ALLOWED_ON[line.action]:
             return replace(made, action=line.action, **with_assets_of(made, child))
-        if shared and child.status is AssetStatus.ACTIVE:
+        if shared and status is AssetStatus.ACTIVE:
             return self._sharing(made, child, shared)
         return None
 

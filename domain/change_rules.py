@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from domain.asset import ALLOWED_ON, Asset, AssetStatus, above, below
 from domain.catalog import Kind
-from domain.change import CASCADING, LOCATION, due
+from domain.change import CASCADING, LOCATION, status_when_due
 from domain.facts import Pending
-from domain.order import Action, OrderLine
+from domain.order import ACCOUNT_FIELDS, Action, OrderLine
 from domain.reading import Place, Reading, Rule, broken
 from domain.violation import Violation
 
@@ -46,30 +46,21 @@ def _asset_allows_it(place: Place, reading: Reading) -> Iterator[Violation]:
 
 def _state_allows_it(place: Place, asset: Asset, reading: Reading, rule: str) -> Iterator[Violation]:
     line = place.line
-    if line.action is Action.NONE:
-        if asset.status is not AssetStatus.ACTIVE and any(x.line.action is Action.ADD for x in place.below):
-            yield broken(
-                "ASSET_STATE", rule, f"Nothing can be added to an asset that is {asset.status}.", line, "asset"
-            )
+    is_context = line.action is Action.NONE
+    if is_context and not any(x.line.action is Action.ADD for x in place.below):
         return
     if (other := _disconnecting(asset, reading, place)) is not None:
         yield broken("OPEN_DELETE", "A20", f"{DISCONNECTING}: order {other.number}.", line, "asset")
         return
-    status = asset.status
-    if not _is_its_end(place, reading):
-        status = asset.status_at(due(reading.order, line.root, arrived=reading.facts.arrived))
-    if status not in ALLOWED_ON[line.action]:
+    status = status_when_due(asset, line, reading.order, place.tree, reading.facts)
+    if is_context:
+        if status is not AssetStatus.ACTIVE:
+            yield broken("ASSET_STATE", rule, f"Nothing can be added to an asset that is {status}.", line, "asset")
+    elif status not in ALLOWED_ON[line.action]:
         last = _last_change(asset, reading) if status != _now(asset, reading) else None
         by = f", by order {last.number}," if last else ""
         message = f"An asset that is {status}{by} does not allow this action."
         yield broken("ASSET_STATE", rule, message, line, "action")
-
-
-def _is_its_end(place: Place, reading: Reading) -> bool:
-    """Whether the bundle is disconnected as of the day on which it ends by itself: that is never too late."""
-    root = reading.order.by_id[place.line.root]
-    asset = place.tree.get(root.asset or "")
-    return root.action is Action.DELETE and asset is not None and root.due_date == asset.said("service_end") is not None
 
 
 def _disconnecting(asset: Asset, reading: Reading, place: Place) -> Pending | None:
@@ -120,13 +111,24 @@ def _lines_follow_their_assets(place: Place, _: Reading) -> Iterator[Violation]:
         yield broken("STRUCTURE", "B01", "Another line is about the same asset.", place.line, "asset")
 
 
-def _what_reaches_everything_reaches_everything(place: Place, _: Reading) -> Iterator[Violation]:
-    """What is deleted, suspended, resumed or moved is so with all its parts (A20)."""
+def _what_reaches_everything_reaches_everything(place: Place, reading: Reading) -> Iterator[Violation]:
+    """What is deleted, suspended, resumed or moved is so with all its parts (A20).
+
+    Those have a line when the order is taken; what has joined since has none, unless the order is revised.
+    """
     over = place.above
     whole = over is not None and (over.line.action in CASCADING or over.line.action is Action.MOVE_ADD)
     if over and whole and place.line.action is not over.line.action:
         message = "The line above reaches all that the asset consists of: leave this line out, or give it that action."
         yield broken("STRUCTURE", "A20", message, place.line, "action")
+    if place.asset is None or place.line.action not in CASCADING:
+        return
+    reached = {x.line.asset for x in place.below}
+    for part in below(place.tree, place.asset):
+        status = status_when_due(part, place.line, reading.order, place.tree, reading.facts)
+        if part.id not in reached and status in ALLOWED_ON[place.line.action]:
+            message = f"A {part.product} has become part of it since this was ordered: revise the order to reach it."
+            yield broken("STRUCTURE", "A20", message, place.line, "lines")
 
 
 def _a_part_goes_with_its_service(place: Place, reading: Reading) -> Iterator[Violation]:
@@ -143,6 +145,17 @@ def _a_part_goes_with_its_service(place: Place, reading: Reading) -> Iterator[Vi
         yield broken("ASSET_STATE", "A19", message, line, "action")
     elif line.action is Action.RESUME and place.tree[asset.parent].status is not AssetStatus.ACTIVE:
         yield broken("ASSET_STATE", "A19", "The service that it is part of is not active.", line, "action")
+
+
+def _what_goes_along_does_not_rest(place: Place, _: Reading) -> Iterator[Violation]:
+    """A service is moved, or gets other accounts, with all its parts: what rests would be left behind (2.2, B22)."""
+    asset, line = place.asset, place.line
+    shares = line.action is Action.UPDATE and place.scope is not None and {*ACCOUNT_FIELDS} & {*(line.changes or ())}
+    if asset is None or asset.status is not AssetStatus.ACTIVE or not (shares or line.action is Action.MOVE_DELETE):
+        return
+    if any(x.status is AssetStatus.SUSPENDED for x in below(place.tree, asset)):
+        message = "A part of it is suspended, and would be left behind: resume or disconnect that first."
+        yield broken("ASSET_STATE", "B22" if shares else "2.2", message, line, "action")
 
 
 def _simple_bundle_ends_as_a_whole(place: Place, reading: Reading) -> Iterator[Violation]:
@@ -207,9 +220,9 @@ def _moves(new: OrderLine, old: OrderLine) -> Iterator[Violation]:
     if all(getattr(new, x) == getattr(old, x) for x in LOCATION):
         message = "A service is moved to another service account or service point."
         yield broken("ASSET_STATE", "2.2", message, new, "service_point")
-    for name in ("billing_account", "billing_profile", "quantity", "price", "promotion_ref"):
+    for name in ("service_id", "billing_account", "billing_profile", "quantity", "price", "promotion_ref"):
         if name in (new.changes or ()):
-            message = "A move changes where a service is and nothing of its billing: use an update for that."
+            message = "A move changes where a service is, and neither its number nor its billing: update it for that."
             yield broken("ASSET_STATE", "B53", message, new, name)
 
 
@@ -230,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     _lines_follow_their_assets,
     _what_reaches_everything_reaches_everything,
     _a_part_goes_with_its_service,
+    _what_goes_along_does_not_rest,
     _simple_bundle_ends_as_a_whole,
     _enough_is_left,
     _an_update_changes_something,

@@ -99,13 +99,12 @@ def installed(
             left_out.add(line.id)
             continue
         parent = in_flight.order.by_id.get(line.parent or "")
-        joined = asset_of(tree, parent)
         assets.append(
             InstalledAsset(
                 id=in_flight.asset(line),
                 line=line.id,
                 product=line.product,
-                root=joined.root if joined else in_flight.asset(_top(in_flight, line)),
+                root=_root(in_flight, line, tree),
                 parent=in_flight.asset(parent) if parent else None,
                 service_account=line.service_account or "",
                 billing_account=line.billing_account or "",
@@ -138,7 +137,8 @@ def changes(
             continue
         after = changed(asset, line)
         if line.id in numbers:
-            after = replace(after, numbers=numbers[line.id])
+            given = numbers[line.id]
+            after = replace(after, numbers=given, service_id=after.service_id or given[0].values[0])
         if not after.is_live and asset.is_live:
             over = delivered_at(in_flight, line, completed) or at
             after = replace(after, service_end=min(over, asset.service_end or over))
@@ -157,7 +157,7 @@ def _moved(in_flight: InFlight, line: OrderLine, tree: Tree) -> InstalledAsset:
         id=in_flight.asset(line),
         line=line.id,
         product=new.product,
-        root=in_flight.asset(_top(in_flight, line)),
+        root=_root(in_flight, line, tree),
         parent=in_flight.asset(parent) if parent else None,
         service_account=new.service_account,
         billing_account=new.billing_account,
@@ -177,10 +177,11 @@ def _moved(in_flight: InFlight, line: OrderLine, tree: Tree) -> InstalledAsset:
     )
 
 
-def _top(in_flight: InFlight, line: OrderLine) -> OrderLine:
-    """The line at the top of the tree that a line stands in."""
+def _root(in_flight: InFlight, line: OrderLine, tree: Tree) -> str:
+    """The root asset of what a line adds: that of the line at the top, which may be about a part of something."""
     *_, top = (line, *in_flight.order.ancestors(line))
-    return top
+    joined = asset_of(tree, top)
+    return joined.root if joined else in_flight.asset(top)
 
 
 def delivered_at(in_flight: InFlight, line: OrderLine, completed: Completed) -> datetime | None:

@@ -104,7 +104,8 @@ def modified(in_flight: InFlight, item: PlanItem, tree: Tree, numbers: Mapping[s
     parts = carried(after, head, lambda x: versions[x.version][x.product].is_service)
     running = [x for x in parts if x.is_live and versions[x.version][x.product].delivery_kind is DeliveryKind.LOGICAL]
     service = _service(head.id, head, running, billable=versions[head.version][head.product].is_service)
-    return replace(service, numbers={**service.numbers, **numbers})
+    number = head.service_id or next((values[0] for values in numbers.values() if values), None)
+    return replace(service, service_id=number, numbers={**service.numbers, **numbers})
 
 
 def _service(service: str, head: Asset, parts: Sequence[Asset], *, billable: bool) -> NetworkService:

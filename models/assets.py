@@ -1,6 +1,7 @@
 """What is installed: whole trees of assets, what is open on them, and who may change them now (I20)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -18,33 +19,48 @@ from sql.prepared import Prepared
 _ORDER = TypeAdapter(Order)
 _ASSET = TypeAdapter(Asset)
 
-_ROOTS = "ARRAY(SELECT root FROM orderloom.assets WHERE id = ANY(CAST(CAST(:assets AS text[]) AS uuid[])))"
-"""Found first, so that what they are the roots of is found by key."""
-_IN_TREES = f"ARRAY(SELECT id FROM orderloom.assets WHERE root = ANY({_ROOTS}))"  # noqa: S608 - built from constants
-_LOCK = Prepared(f"""
-    SELECT FROM orderloom.assets WHERE id = ANY({_ROOTS}) ORDER BY id FOR NO KEY UPDATE
-""")
-_ASSETS = """
-    SELECT CAST(id AS text) AS id, product, catalog_version AS version, account, status, CAST(root AS text) AS root,
-           CAST(parent AS text) AS parent, service_account, billing_account, billing_profile, service_id,
-           service_point, quantity, attributes, price, promotion_ref, numbers, service_start, service_end,
-           CAST(created_by_order AS text) AS created_by
-      FROM orderloom.assets
+_ROOTS = """
+    roots AS MATERIALIZED (
+        SELECT DISTINCT a.root
+          FROM unnest(CAST(CAST(:assets AS text[]) AS uuid[])) AS given (id)
+         CROSS JOIN LATERAL (SELECT root FROM orderloom.assets WHERE id = given.id OFFSET 0) AS a)
 """
-_TREES = Prepared(f"{_ASSETS} WHERE root = ANY({_ROOTS}) ORDER BY created_by_order, created_by_line")
-_ONE = Prepared(f"{_ASSETS} WHERE id = CAST(:asset AS uuid)")
+"""Each found by its key, and so is what they are the roots of: ``OFFSET 0`` keeps PostgreSQL from reading whole tables
+instead, which looks cheaper as long as they are small."""
+_LOCK = Prepared(f"""
+    WITH {_ROOTS}
+    SELECT FROM (SELECT root FROM roots ORDER BY root) AS roots
+     CROSS JOIN LATERAL (SELECT FROM orderloom.assets WHERE id = roots.root FOR NO KEY UPDATE) AS locked
+""")  # noqa: S608
+_COLUMNS = """
+    CAST(id AS text) AS id, product, catalog_version AS version, account, status, CAST(root AS text) AS root,
+    CAST(parent AS text) AS parent, service_account, billing_account, billing_profile, service_id,
+    service_point, quantity, attributes, price, promotion_ref, numbers, service_start, service_end,
+    CAST(created_by_order AS text) AS created_by
+"""
+_TREES = Prepared(f"""
+    WITH {_ROOTS}
+    SELECT {_COLUMNS}
+      FROM (SELECT a.* FROM roots CROSS JOIN LATERAL (
+                   SELECT * FROM orderloom.assets WHERE root = roots.root OFFSET 0) AS a) AS assets
+     ORDER BY created_by_order, created_by_line
+""")  # noqa: S608
+_ONE = Prepared(f"SELECT {_COLUMNS} FROM orderloom.assets WHERE id = CAST(:asset AS uuid)")  # noqa: S608
 _PENDING = Prepared(f"""
-    SELECT CAST(o.id AS text) AS id, o.number, o.catalog_version, o.submitted_at, o.document, b.roots
-      FROM (SELECT DISTINCT l.order_id FROM orderloom.order_lines AS l
-             WHERE l.asset = ANY({_IN_TREES})) AS a
-      JOIN orderloom.orders AS o ON o.id = a.order_id
+    WITH {_ROOTS},
+    touched AS MATERIALIZED (
+        SELECT l.order_id, array_agg(DISTINCT l.root) AS bundles
+          FROM roots CROSS JOIN LATERAL (SELECT id FROM orderloom.assets WHERE root = roots.root OFFSET 0) AS a
+         CROSS JOIN LATERAL (SELECT order_id, root FROM orderloom.order_lines WHERE asset = a.id OFFSET 0) AS l
+         GROUP BY l.order_id)
+    SELECT CAST(o.id AS text) AS id, o.number, o.catalog_version, o.submitted_at, o.document, l.roots
+      FROM touched
+     CROSS JOIN LATERAL (SELECT * FROM orderloom.orders WHERE id = touched.order_id OFFSET 0) AS o
      CROSS JOIN LATERAL (
-           SELECT array_agg(DISTINCT l.root) AS roots FROM orderloom.order_lines AS l
-            WHERE l.order_id = o.id AND l.action <> 'none' AND l.state NOT IN ({quoted(FINAL)})
-              AND EXISTS (SELECT FROM orderloom.order_lines AS m
-                           WHERE m.order_id = l.order_id AND m.root = l.root
-                             AND m.asset = ANY({_IN_TREES}))) AS b
-     WHERE o.completed_at IS NULL AND o.state <> '{State.DRAFT}' AND b.roots IS NOT NULL
+           SELECT array_agg(DISTINCT root) AS roots FROM orderloom.order_lines
+            WHERE order_id = o.id AND root = ANY(touched.bundles)
+              AND action <> 'none' AND state NOT IN ({quoted(FINAL)})) AS l
+     WHERE o.completed_at IS NULL AND o.state <> '{State.DRAFT}' AND l.roots IS NOT NULL
      ORDER BY o.number
 """)  # noqa: S608
 _HOLDER = Prepared("""
@@ -63,6 +79,20 @@ _UNCLAIM = Prepared("""
 def lock(connection: Connection, assets: Collection[str]) -> None:
     """Until the transaction ends nobody else decides about the trees of these assets."""
     _LOCK.on(connection, assets=[*assets])
+
+
+@contextmanager
+def deciding(engine: Engine, assets: Collection[str]) -> Iterator[Connection]:
+    """A connection on which to decide about the trees of these assets: nobody else does until the block ends.
+
+    What is written in it is one transaction; where there are no assets, each statement is one.
+    """
+    with autocommit(engine) as connection:
+        if assets:
+            _LOCK.first_on(connection, assets=[*assets])
+        yield connection
+        if assets:
+            connection.exec_driver_sql("COMMIT")
 
 
 def trees(connection: Connection, assets: Collection[str]) -> Sequence[Asset]:

@@ -56,8 +56,8 @@ _ORDERED = text(f"""
     ),
     step AS (
         SELECT p.order_id, line, max(greatest(p.started_at, p.finished_at)) AS changed_at,
-               bool_or(p.function = '{Function.PROVISION}' AND p.subject = line AND p.state <> '{StepState.SKIPPED}')
-                 AS on_network
+               bool_or(p.function IN ('{Function.PROVISION}', '{Function.RELOCATE}') AND p.subject = line
+                       AND p.state <> '{StepState.SKIPPED}') AS on_network
           FROM orderloom.plan_items AS p CROSS JOIN unnest(p.lines) AS line
          WHERE p.order_id IN (SELECT order_id FROM asked)
          GROUP BY p.order_id, line

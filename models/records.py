@@ -5,7 +5,8 @@ numbers have no gaps, and notifies whoever listens on ``orderloom_events``.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -89,21 +90,38 @@ _PLANNED = changes("""
            AND NOT EXISTS (SELECT FROM orderloom.plan_items AS p WHERE p.order_id = orders.id)
            FOR UPDATE
     ),
+    claimed AS (
+        SELECT *, statement_timestamp() AS claimed_at FROM jsonb_to_recordset(CAST(:claimed AS jsonb)) AS c(
+               asset uuid, root text, step text, key text, at timestamptz, result jsonb)
+    ),
     items AS (
         INSERT INTO orderloom.plan_items
-               (order_id, id, position, function, system, subject, root, lines, depends_on, no_return)
+               (order_id, id, position, function, system, subject, root, lines, depends_on, no_return,
+                state, key, attempts, started_at, finished_at, actual_at, result)
         SELECT CAST(:order AS uuid), i.id, i.position, i.function, i.system, i.subject, i.root, i.lines, i.depends_on,
-               i.no_return
+               i.no_return, CASE WHEN c.step IS NULL THEN 'pending' ELSE 'done' END, c.key,
+               CASE WHEN c.step IS NULL THEN 0 ELSE 1 END, c.claimed_at, c.claimed_at, c.at, c.result
           FROM begun, jsonb_to_recordset(CAST(:items AS jsonb)) AS i(
                id text, position int, function text, system text, subject text, root text, lines text[],
                depends_on text[], no_return boolean)
+          LEFT JOIN claimed AS c ON c.step = i.id
+        RETURNING position, id, lines, actual_at, state
+    ),
+    claims AS (
+        INSERT INTO orderloom.asset_claims (asset, order_id, root)
+        SELECT claimed.asset, CAST(:order AS uuid), claimed.root FROM begun, claimed
     ),
     lines AS (
         UPDATE orderloom.order_lines
            SET state = CASE WHEN id = ANY(CAST(:context AS text[])) THEN 'completed' ELSE 'inProgress' END
           FROM begun WHERE order_id = CAST(:order AS uuid) AND state <> 'cancelled'
     ),
-    changed AS (SELECT 0 AS position, 'inProgress' AS type, CAST(:body AS jsonb) AS body FROM begun)
+    changed AS (
+        SELECT -1 AS position, 'inProgress' AS type, CAST(:body AS jsonb) AS body FROM begun
+        UNION ALL
+        SELECT position, 'step_done', jsonb_build_object('step', id, 'lines', lines, 'at', actual_at)
+          FROM items WHERE state = 'done'
+    )
 """)
 
 _GIVEN_UP = quoted((State.CANCELLED, State.FAILED))
@@ -274,6 +292,9 @@ _INSTALLED = f"""
 
 _INSTALL = changes(_INSTALLED)
 
+_ALL_OF_FEW = "LIMIT jsonb_array_length(CAST(:{} AS jsonb))"
+"""All elements of a list; and PostgreSQL, which takes a list for a long one, looks what they name up by key."""
+
 _INSTALL_CHANGES = changes(f"""
     {_INSTALLED},
     otherwise AS (
@@ -283,15 +304,19 @@ _INSTALL_CHANGES = changes(f"""
                quantity = c.quantity, attributes = c.attributes, price = NULLIF(c.price, 'null'),
                promotion_ref = c.promotion_ref, numbers = c.numbers, service_start = c.service_start,
                service_end = c.service_end
-          FROM last, jsonb_to_recordset(CAST(:changed AS jsonb)) AS c(
-               id uuid, status text, service_account text, billing_account text, billing_profile text, service_id text,
-               service_point text, quantity int, attributes jsonb, price jsonb, promotion_ref text, numbers jsonb,
-               service_start timestamptz, service_end timestamptz)
+          FROM last, (
+               SELECT * FROM jsonb_to_recordset(CAST(:changed AS jsonb)) AS c(
+                   id uuid, status text, service_account text, billing_account text, billing_profile text,
+                   service_id text, service_point text, quantity int, attributes jsonb, price jsonb,
+                   promotion_ref text, numbers jsonb, service_start timestamptz, service_end timestamptz)
+                {_ALL_OF_FEW.format("changed")}) AS c
          WHERE a.id = c.id
     ),
     pointed AS (
         UPDATE orderloom.cross_references AS r SET asset = m.id
-          FROM last, jsonb_to_recordset(CAST(:assets AS jsonb)) AS m(id uuid, moved_from uuid)
+          FROM last, (
+               SELECT * FROM jsonb_to_recordset(CAST(:assets AS jsonb)) AS m(id uuid, moved_from uuid)
+                {_ALL_OF_FEW.format("assets")}) AS m
          WHERE r.asset = m.moved_from AND r.valid_to IS NULL
     ),
     ended AS (
@@ -630,31 +655,30 @@ class PostgresRecords:
 
     def tree(self, in_flight: InFlight, root: str) -> Tree:
         """The assets that a bundle is about, with all of their trees, as they stand."""
-        about = [x.asset for x in in_flight.order.bundles[root] if x.asset]
+        about = _about(in_flight, root)
         if not about:
             return NO_TREE
         with autocommit(self.engine) as connection:
             return {x.id: x for x in assets.trees(connection, about)}
+
+    @contextmanager
+    def beginning(self, in_flight: InFlight) -> Iterator["PostgresBeginning"]:
+        """What is known when an order begins; nobody else decides about its assets until the block ends."""
+        with assets.deciding(self.engine, lookups(in_flight.order).assets) as connection:
+            yield PostgresBeginning(connection, in_flight, _facts(connection, in_flight))
 
     def claim(self, in_flight: InFlight, root: str) -> Busy | tuple[Violation, ...]:
         """Let a bundle, and nobody else, change its assets from now on (I20): in the order in which changes are due.
 
         Who comes first; or what the bundle breaks, now that it comes to it: it has nothing then.
         """
-        about = [x.asset for x in in_flight.order.bundles[root] if x.asset]
-        with self.engine.begin() as connection:
-            assets.lock(connection, about)
+        about = _about(in_flight, root)
+        with assets.deciding(self.engine, about) as connection:
             found = _facts(connection, in_flight)
-            top = found.assets[about[0]].root
-            number = assets.holder(connection, top, order=in_flight.id, root=root)
-            open_roots = _open_roots(connection, in_flight.id) if len(in_flight.order.bundles) > 1 else ()
-            number = number or ahead(in_flight.order, found, root, still_open=open_roots)
-            if number is not None:
-                return Busy(number=number)
-            order = replace(in_flight.order, lines=in_flight.order.bundles[root])
-            if not (broken := validate(order, in_flight.catalog, replace(found, pending=()))):
-                assets.claim(connection, top, order=in_flight.id, root=root)
-            return broken
+            objection = _objection(connection, in_flight, found, root)
+            if objection == ():
+                assets.claim(connection, found.assets[about[0]].root, order=in_flight.id, root=root)
+            return objection
 
     def unclaim(self, order: str, root: str) -> None:
         """Let others change what a bundle has claimed; harmless when it has claimed nothing."""
@@ -663,7 +687,7 @@ class PostgresRecords:
 
     def next_on(self, in_flight: InFlight, root: str, *, now: datetime) -> str | None:
         """The order that waits for the assets of a bundle and comes next."""
-        about = [x.asset for x in in_flight.order.bundles.get(root, ()) if x.asset]
+        about = _about(in_flight, root)
         if not about:
             return None
         with autocommit(self.engine) as connection:
@@ -673,13 +697,6 @@ class PostgresRecords:
         """The present states of the order's lines."""
         with autocommit(self.engine) as connection:
             return _line_states(connection, order)
-
-    def planned(self, order: str, items: Sequence[PlanItem], *, context: Sequence[str]) -> bool:
-        """Store the plan and begin: order and lines are in progress, context lines completed; whether it was new."""
-        body = json.dumps({"steps": [x.id for x in items]})
-        return self._change(
-            _PLANNED, order, state=State.IN_PROGRESS, items=_plan_rows(items), context=list(context), body=body
-        )
 
     def standing(self, order: str) -> Standing:
         """How far the order is: what is in force, and the steps that are done or skipped."""
@@ -963,6 +980,62 @@ class PostgresRecords:
             end = roll_up(others | mine, cancelled=cancelled) if ends else None
             _apply(connection, statement, order, end, finished=end is not None, root=root, **parameters)
             return end
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresBeginning:
+    """How an order begins, while nobody else decides about its assets: with its plan, and what is done of it by then.
+
+    Satisfies what the activities ask of ``Beginning``.
+    """
+
+    connection: Connection
+    in_flight: InFlight
+    facts: Facts
+
+    def may_claim(self, root: str) -> bool:
+        """Whether the only bundle of an order that breaks no rule may change its assets already (I20)."""
+        return not self.facts.pending or _objection(self.connection, self.in_flight, self.facts, root) == ()
+
+    def planned(self, items: Sequence[PlanItem], *, context: Sequence[str], claimed: Mapping[str, Done]) -> bool:
+        """Store the plan and begin, with the claims of bundles, by root; whether it was new.
+
+        Order and lines are in progress, context lines completed.
+        """
+        claims = [
+            {"root": root, "asset": self.facts.assets[_about(self.in_flight, root)[0]].root, **row}
+            for root, row in zip(claimed, _DONES.dump_python([*claimed.values()], mode="json"), strict=True)
+        ]
+        return _apply(
+            self.connection,
+            _PLANNED,
+            self.in_flight.id,
+            State.IN_PROGRESS,
+            items=_plan_rows(items),
+            context=list(context),
+            claimed=json.dumps(claims),
+            body=json.dumps({"steps": [x.id for x in items]}),
+        )
+
+
+def _objection(connection: Connection, in_flight: InFlight, found: Facts, root: str) -> Busy | tuple[Violation, ...]:
+    """Why a bundle may not change its assets now: somebody comes first, or the rules that it breaks; nothing if it may.
+
+    Asked where nobody else decides about them.
+    """
+    top = found.assets[_about(in_flight, root)[0]].root
+    number = assets.holder(connection, top, order=in_flight.id, root=root)
+    open_roots = _open_roots(connection, in_flight.id) if len(in_flight.order.bundles) > 1 else ()
+    number = number or ahead(in_flight.order, found, root, still_open=open_roots)
+    if number is not None:
+        return Busy(number=number)
+    order = replace(in_flight.order, lines=in_flight.order.bundles[root])
+    return validate(order, in_flight.catalog, replace(found, pending=()))
+
+
+def _about(in_flight: InFlight, root: str) -> list[str]:
+    """The assets that a bundle is about."""
+    return [x.asset for x in in_flight.order.bundles.get(root, ()) if x.asset]
 
 
 def _apply(

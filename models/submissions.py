@@ -4,8 +4,8 @@ Each is one statement, hence one transaction and one round trip.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -94,7 +94,8 @@ _KNOWN = Prepared(f"""
     SELECT 'catalog', CAST(max(version) AS text), NULL, NULL FROM orderloom.catalog_versions
     UNION ALL
     SELECT 'order', CAST(id AS text), NULL, NULL
-      FROM orderloom.orders WHERE account = :account AND external_id = :external_id
+      FROM orderloom.orders
+     WHERE account = :account AND external_id = :external_id AND CAST(:external_id AS text) IS NOT NULL
     UNION ALL
     SELECT 'key', key, NULL, NULL FROM orderloom.idempotency_keys WHERE route = :route AND key = :key
 """)  # noqa: S608 - built from constants
@@ -173,9 +174,9 @@ _UNSTARTED = text(f"""
      WHERE run_started_at IS NULL AND submitted_at < now() - make_interval(secs => :age_s)
      ORDER BY submitted_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_STARTED = text("""
-    UPDATE orderloom.orders AS o SET run_started_at = now(), run_id = s.value
-      FROM jsonb_each_text(CAST(:runs AS jsonb)) AS s WHERE o.id = CAST(s.key AS uuid) AND o.run_started_at IS NULL
+_STARTED = Prepared("""
+    UPDATE orderloom.orders SET run_started_at = now(), run_id = CAST(:runs AS jsonb) ->> CAST(id AS text)
+     WHERE id = ANY(CAST(CAST(:orders AS text[]) AS uuid[])) AND run_started_at IS NULL
 """)
 _REFUSED = text("""
     INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
@@ -183,20 +184,13 @@ _REFUSED = text("""
 """)
 
 
-@contextmanager
-def deciding(engine: Engine, order: Order) -> Iterator[Connection]:
+def deciding(engine: Engine, order: Order) -> AbstractContextManager[Connection]:
     """A connection on which to decide about an order, and to store it.
 
     About what is installed one decides at a time: until it is stored, or not, nobody else decides about those assets.
     Orders take turns in that sequence: one has come when it is stored, not when somebody began to decide.
     """
-    if not lookups(order).assets:
-        with autocommit(engine) as connection:
-            yield connection
-        return
-    with engine.begin() as connection:
-        lock(connection, order)
-        yield connection
+    return assets.deciding(engine, lookups(order).assets)
 
 
 def lock(connection: Connection, order: Order) -> None:
@@ -278,7 +272,7 @@ def submit(
 def mark_started(engine: Engine, runs: Mapping[str, str | None]) -> None:
     """Write down that orders' runs were started: run ids by order."""
     with autocommit(engine) as connection:
-        connection.execute(_STARTED, {"runs": json.dumps(runs)})
+        _STARTED.on(connection, orders=[*runs], runs=json.dumps(runs))
 
 
 def start_forgotten(
@@ -292,7 +286,7 @@ def start_forgotten(
         rows = connection.execute(_UNSTARTED, {"age_s": age_s, "limit": limit})
         forgotten = [_as_submitted(row) for row in rows]
         if forgotten and (runs := start(forgotten)):
-            connection.execute(_STARTED, {"runs": json.dumps(runs)})
+            _STARTED.on(connection, orders=[*runs], runs=json.dumps(runs))
     return len(forgotten)
 
 

@@ -69,12 +69,12 @@ RETURNING value
 
 _TAKE_FREE = """
 WITH free AS (
-    SELECT pool, value FROM inventory.numbers WHERE pool = :pool AND state = 'available'
+    SELECT value FROM inventory.numbers WHERE pool = :pool AND state = 'available'
     ORDER BY pool, value LIMIT :count FOR UPDATE
 )
-UPDATE inventory.numbers n SET state = 'reserved', reservation = :key, line = :line, quarantined_until = NULL
-FROM free WHERE n.pool = free.pool AND n.value = free.value
-RETURNING n.value
+UPDATE inventory.numbers SET state = 'reserved', reservation = :key, line = :line, quarantined_until = NULL
+WHERE pool = :pool AND value = ANY(ARRAY(SELECT value FROM free))
+RETURNING value
 """
 
 TAKE_FREE = Prepared(

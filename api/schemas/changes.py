@@ -70,13 +70,12 @@ class ModifyIn(ChangeIn, Values):
 
 
 class MoveIn(ChangeIn):
-    """Where a service goes: another service account or service point, with another number if it must be."""
+    """Where a service goes: another service account or service point. It keeps its number and its billing."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"service_point": "SP-2", "due_date": "2026-07-01"}})
 
     service_account: Id | None = None
     service_point: Text | None = None
-    service_id: Text | None = None
     attributes: Attributes = Field(default_factory=dict)
 
 

@@ -188,6 +188,10 @@ def test_parts_in_the_same_place_move_along_and_others_stay_where_they_are():
             [("ASSET_STATE", "1", "quantity")],
         ),
         (
+            (moved_to(service_point="SP-2", service_id="555-0199"), about(INTERNET, Action.MOVE_DELETE)),
+            [("ASSET_STATE", "1", "service_id")],
+        ),
+        (
             (moved_to(service_point="SP-2"), about(TEXTING, Action.MOVE_DELETE)),
             [("ASSET_STATE", "2", "action")],
         ),
@@ -418,6 +422,27 @@ def test_a_part_is_not_suspended_or_resumed_without_its_service_but_a_nested_ser
     assert broken(raw(about(WIRELESS_ASSET, Action.RESUME)), off) == []
 
 
+@pytest.mark.req("A19", "B22")
+def test_what_goes_along_with_its_service_does_not_rest():
+    """Left behind, it would stand in nothing, or have other accounts than its service: nobody could end it any more."""
+    known = with_status(INSTALLED, TEXTING, TEXT_BASIC, status=AssetStatus.SUSPENDED)
+    moved = raw(moved_to(service_point="SP-2"), about(WIRELESS_ASSET, Action.MOVE_DELETE))
+    paid = raw(about(WIRELESS_ASSET, Action.UPDATE, billing_account="OTHER-BA", billing_profile="OTHER-BP"))
+    assert broken(moved, known) == [("ASSET_STATE", "2", "action")]
+    assert broken(paid, known) == [("ASSET_STATE", "1", "action")]
+    assert broken(moved) == broken(paid) == []
+    assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199")), known) == []
+
+
+@pytest.mark.req("B01")
+def test_no_line_gets_lost_because_another_one_has_its_id():
+    part = about(WIRELESS_ASSET, Action.UPDATE, about(TEXTING, Action.DELETE), service_id="555-0199")
+    twice = raw(about(WIRELESS_ASSET, Action.SUSPEND), about(INTERNET, Action.SUSPEND))
+    for given, ids in ((raw(part), {"1.1": "1"}), (twice, {"2": "1"})):
+        lines = (replace(x, id=ids.get(x.id, x.id), root=ids.get(x.root, x.root)) for x in given.lines)
+        assert broken(replace(given, lines=tuple(lines))) == [("STRUCTURE", "1", "id")]
+
+
 @pytest.mark.req("A20")
 def test_below_what_reaches_everything_nothing_else_is_asked_for():
     mixed = about(WIRELESS_ASSET, Action.SUSPEND, about(TEXTING, Action.DELETE))
@@ -507,6 +532,26 @@ def test_nothing_more_is_asked_of_what_somebody_has_asked_to_disconnect(day: int
         assert violation.message == "A request has already been made to disconnect this service item: order 1002."
 
 
+@pytest.mark.req("A20")
+def test_nothing_is_added_to_what_somebody_has_asked_to_disconnect_or_to_move():
+    moved = (moved_to(service_point="SP-2"), about(WIRELESS_ASSET, Action.MOVE_DELETE, due_date=date(2026, 6, 10)))
+    joins = raw(about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF")))
+    for lines in ((about(WIRELESS_ASSET, Action.DELETE),), moved):
+        known = replace(INSTALLED, pending=(pending(1002, at(10), *lines),))
+        assert broken(joins, known) == [("OPEN_DELETE", "1", "asset")]
+
+
+@pytest.mark.req("A20", "C35")
+def test_a_suspension_that_does_not_reach_what_has_joined_since_is_not_carried_out_so():
+    """Otherwise that would run on, in a service that rests."""
+    given = whole(raw(about(WIRELESS_ASSET, Action.SUSPEND, due_date=date(2026, 7, 1))))
+    joined = asset("hhhhhhhh-h", "HALF-OFF", parent=WIRELESS_ASSET, created_by="a later order")
+    known = replace(INSTALLED, assets={**INSTALLED.assets, joined.id: joined})
+    (violation,) = validate(given, WIRELESS, known)
+    assert (violation.code, violation.line, violation.field) == ("STRUCTURE", "1", "lines")
+    assert validate(whole(replace(given, as_sent=None), known), WIRELESS, known) == ()
+
+
 @pytest.mark.req("A20", "C35")
 def test_what_was_ordered_before_the_disconnection_is_carried_out_before_it():
     asked = pending(1002, at(10), about(WIRELESS_ASSET, Action.DELETE))
@@ -543,6 +588,17 @@ def test_an_asset_past_its_end_takes_no_change_and_one_that_is_to_end_does():
     assert broken(raw(suspended), ends) == []
     assert broken(raw(suspended, requested_start=at(11)), ends) == [("ASSET_STATE", "1", "action")]
     assert broken(raw(about(INTERNET, Action.DELETE, due_date=date(2026, 6, 10))), ends) == []
+
+
+@pytest.mark.req("A19", "A20")
+@pytest.mark.parametrize("action", [Action.SUSPEND, Action.DELETE])
+def test_a_part_that_ends_before_is_over_by_then(action: Action):
+    """It takes no line, and stands in nobody's way."""
+    ends = replace(INSTALLED, assets={**INSTALLED.assets, VOICEMAIL.id: replace(VOICEMAIL, service_end=at(10))})
+    later, sooner = (raw(about(WIRELESS_ASSET, action, due_date=date(2026, 6, x))) for x in (20, 5))
+    assert broken(later, ends) == broken(sooner, ends) == []
+    assert "VOICEMAIL" not in {x.product for x in whole(later, ends).lines}
+    assert "VOICEMAIL" in {x.product for x in whole(sooner, ends).lines}
 
 
 @pytest.mark.req("B26")

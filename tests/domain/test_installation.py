@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
+from domain import change
 from domain.billing import Billed, InstanceState, Purchased, PurchaseState
 from domain.catalog import Catalog
 from domain.decomposed import Decomposed
@@ -17,7 +18,9 @@ from domain.plan import Function
 from tests.builders import (
     WIRELESS,
     WIRELESS_ORDER,
+    asset,
     catalog,
+    facts,
     goods,
     line,
     order,
@@ -148,6 +151,21 @@ def test_what_joins_an_existing_bundle_stands_under_its_asset():
     joined = order(line("WIRELESS", line("VOICEMAIL"), action=Action.NONE, asset=existing))
     found = left_behind(joined)
     assert {x: (y.parent, y.root) for x, y in found.items()} == {"1.1": (existing, existing)}
+
+
+def test_what_joins_a_part_with_all_that_it_consists_of_stands_in_the_tree_of_that_part():
+    """A nested service joins an installed one that is itself part of something."""
+    products = catalog(unbilled("OFFICE", "WIRELESS"), *WIRELESS)
+    office = asset("0d6b9c3e-1111-4222-8333-444455556666", "OFFICE")
+    wireless = asset("1d6b9c3e-1111-4222-8333-444455556666", "WIRELESS", parent=office)
+    joined = order(line("", line("TEXTING", line("TEXT-BASIC")), action=Action.NONE, asset=wireless.id))
+    known = facts(office, wireless, products=products)
+    whole = change.completed(joined, products, known)
+    flight = InFlight(id=ORDER_ID, number=1001, decomposed=Decomposed(whole, products, known.catalogs))
+    found = installed(flight, flight.item("asset:1"), NOTHING, at=NOW, tree=known.assets)
+    texting, basic = found
+    assert (texting.parent, basic.parent) == (wireless.id, texting.id)
+    assert {x.root for x in found} == {office.id}
 
 
 @pytest.mark.req("F08", "F13")

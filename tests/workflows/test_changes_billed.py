@@ -143,6 +143,19 @@ async def test_an_update_reaches_the_service_the_products_and_the_pool(shop: Sho
     await shop.is_sound()
 
 
+@pytest.mark.req("F13")
+async def test_whoever_wants_any_other_number_gets_one(shop: Shop):
+    wireless = await installed(shop)
+    await shop.changed(raw(about(wireless, Action.UPDATE, service_id="+1-555-0111")))
+    await shop.changed(raw(about(wireless, Action.UPDATE, service_id=None)))
+    known = "SELECT service_id FROM orderloom.assets WHERE id = :a"
+    (number,) = shop.rows("SELECT value FROM inventory.numbers WHERE state = 'assigned'")
+    assert shop.one(known, a=wireless["id"]) == number["value"] != "+1-555-0111"
+    runs = shop.rows("SELECT service_id FROM provisioning.services WHERE service = :a", a=wireless["id"])
+    assert runs == [{"service_id": number["value"]}]
+    await shop.is_sound()
+
+
 @pytest.mark.req("B54", "B56")
 async def test_quantity_and_price_of_a_simple_service_bundle_change_in_one_call(shop: Shop):
     internet = await installed(shop, line("INTERNET", quantity=5))

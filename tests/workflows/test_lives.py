@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -15,16 +15,24 @@ from adapters.switches import Mode, Switch, Switches
 from domain.asset import AssetStatus
 from domain.order import FINAL, Action, Order, State
 from models import submissions
-from tests.builders import Line, line, order, raw
+from tests.builders import ACCOUNTS, Line, line, order, raw, simple_bundle
 from tests.shop import Shop
-from tests.workflows.catalog import INTERNET, WIRELESS
+from tests.workflows.catalog import INTERNET, PRODUCTS, WIRELESS
 from workflows.messages import workflow_id
 from workflows.start import Declined
 
 ACTIVE, SUSPENDED, INACTIVE = AssetStatus.ACTIVE, AssetStatus.SUSPENDED, AssetStatus.INACTIVE
 UPDATE, SUSPEND, RESUME, DELETE, MOVE = Action.UPDATE, Action.SUSPEND, Action.RESUME, Action.DELETE, Action.MOVE_DELETE
-LAWFUL = {ACTIVE: {UPDATE, SUSPEND, DELETE, MOVE}, SUSPENDED: {RESUME, DELETE}, INACTIVE: frozenset[Action]()}
-AFTER = {UPDATE: ACTIVE, SUSPEND: SUSPENDED, RESUME: ACTIVE, DELETE: INACTIVE, MOVE: INACTIVE}
+REPLACE = Action.ADD
+"""A new service of the same kind takes the place of the old one."""
+LAWFUL = {
+    ACTIVE: {UPDATE, SUSPEND, DELETE, MOVE, REPLACE},
+    SUSPENDED: {RESUME, DELETE, REPLACE},
+    INACTIVE: frozenset[Action](),
+}
+AFTER = {UPDATE: ACTIVE, SUSPEND: SUSPENDED, RESUME: ACTIVE, DELETE: INACTIVE, MOVE: INACTIVE, REPLACE: INACTIVE}
+SWITCHED = {"INTERNET": (line("BROADBAND"), "SSB_SWITCH"), "WIRELESS": (line("OFFICE"), "ASSET_STATE")}
+"""What a service cannot become, and the rule that says so."""
 ON_THE_NETWORK = {ACTIVE: "active", SUSPENDED: "suspended", INACTIVE: "inactive"}
 IN_BILLING = {ACTIVE: "active", SUSPENDED: "suspended", INACTIVE: "closed"}
 STEPS = 14
@@ -36,8 +44,10 @@ FAULTS: Mapping[Action, Mapping[str, str]] = {
     RESUME: {"resume": "billing", "query": "provisioning"},
     DELETE: {"deactivate": "provisioning", "terminate": "billing", "retire": "inventory"},
     MOVE: {"activate": "provisioning", "deactivate": "provisioning", "repoint": "billing"},
+    REPLACE: {"initiate": "billing", "activate": "provisioning", "terminate": "billing"},
 }
 """What may go wrong with a change, and where."""
+SOLD = {"WIRELESS": WIRELESS, "INTERNET": INTERNET}
 BEGINS = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1)
 """Orders arrive by the real clock: theirs must not be ahead of it."""
 
@@ -51,8 +61,6 @@ class Life:
     status: AssetStatus = ACTIVE
     colour: str | None = None
     at: str | None = None
-    service: str = ""
-    """The asset that the service instance in billing was made for: it stays through moves."""
 
     def ask(self, action: Action, colour: str, place: str) -> list[Line]:
         """The lines that ask for an action."""
@@ -61,6 +69,11 @@ class Life:
         if action is MOVE:
             new = line("", action=Action.MOVE_ADD, related_line="1", changes=("service_point",), service_point=place)
             return [line("", asset=self.id, action=MOVE), new]
+        if action is REPLACE:
+            return [
+                line("", asset=self.id, action=DELETE),
+                replace(SOLD[self.kind], fields=ACCOUNTS | {"replaces": self.id}),
+            ]
         return [line("", asset=self.id, action=action)]
 
 
@@ -78,7 +91,7 @@ class Walk:
 
     async def run(self) -> None:
         """Buy something, then ask for this and that."""
-        for asked in (WIRELESS, INTERNET, INTERNET):
+        for asked in (SOLD["WIRELESS"], SOLD["INTERNET"], SOLD["INTERNET"]):
             self._later()
             asset = self.shop.asset(await self.shop.fulfil(order(asked)))
             self.lives.append(Life(id=asset["id"], kind=asked.product))
@@ -94,14 +107,18 @@ class Walk:
 
     async def _step(self, life: Life) -> None:
         lawful = self.random.random() < 0.75 and LAWFUL[life.status]
-        chosen = self.random.choice(sorted(lawful or {UPDATE, SUSPEND, RESUME, DELETE, MOVE}))
+        if not lawful and self.random.random() < 0.2:
+            other, code = SWITCHED[life.kind]
+            self._is_refused(raw(replace(other, fields={"asset": life.id, "action": UPDATE})), code)
+            return
+        chosen = self.random.choice(sorted(lawful or AFTER))
         colour, place = self.random.choice(("red", "green", "blue")), f"SP-{self.random.randrange(1000)}"
         if chosen is UPDATE and colour == life.colour:
             return  # an update that changes nothing is no update
         asked = raw(*life.ask(chosen, colour, place))
         self.told.append(f"{self.now:%m-%d} {chosen} {life.kind} {life.id[:8]} {life.status}")
         if chosen not in LAWFUL[life.status]:
-            self._is_refused(asked)
+            self._is_refused(asked, "ASSET_STATE")
             return
         stored = self.shop.change(asked)
         then = self._what_follows(life, AFTER[chosen])
@@ -113,17 +130,17 @@ class Walk:
 
     def _what_follows(self, life: Life, status: AssetStatus) -> submissions.Submitted | None:
         """Perhaps another change of the same asset, ordered before the first one is carried out: it has to wait."""
-        lawful = LAWFUL[status] - {UPDATE, MOVE}
+        lawful = LAWFUL[status] - {UPDATE, MOVE, REPLACE}
         if not lawful or self.random.random() < 0.7:
             return None
         chosen = self.random.choice(sorted(lawful))
         self.told[-1] += f", then {chosen}"
         return self.shop.change(raw(*life.ask(chosen, "", "")))
 
-    def _is_refused(self, asked: Order) -> None:
+    def _is_refused(self, asked: Order, code: str) -> None:
         """Nothing is stored, and the rule is named."""
         before = self._count()
-        with pytest.raises(AssertionError, match="ASSET_STATE"):
+        with pytest.raises(AssertionError, match=code):
             self.shop.change(asked)
         assert self._count() == before
 
@@ -184,6 +201,8 @@ class Walk:
             new = self.shop.asset(stored.id, "2")
             moved = Life(id=new["id"], kind=life.kind, colour=life.colour, at=place)
             self.lives.append(moved)
+        if action is REPLACE:
+            self.lives.append(Life(id=self.shop.asset(stored.id, "2")["id"], kind=life.kind))
 
     def _agrees(self) -> None:
         """Our rows, the network and billing say what the reference says."""
@@ -214,10 +233,11 @@ class Walk:
         return {str(x["service"]): "suspended" if x["rests"] else "active" for x in rows}
 
 
-@pytest.mark.req("A19", "A20", "B50", "B51", "C23")
+@pytest.mark.req("A19", "A20", "B43", "B50", "B51", "B69", "C23")
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_lives_of_services(shop: Shop, seed: int):
     shop.numbers("MSISDN", *(f"+1-555-02{n:02}" for n in range(40)))
+    shop.publish(*PRODUCTS, simple_bundle("BROADBAND"))
     walk = Walk(shop, seed)
     await walk.run()
     await shop.is_sound()

@@ -82,7 +82,9 @@ async def test_two_bundles_in_one_order_complete_it_together(shop: Shop) -> None
 
 async def test_an_order_with_nothing_to_do_ends_though_its_worker_died_right_after_it_was_begun(shop: Shop) -> None:
     stored = shop.submit(order(line("GIFT", action=Action.NONE)))
-    PostgresRecords(shop.engine).planned(stored.id, [], context=["1"])
+    records = PostgresRecords(shop.engine)
+    with records.beginning(records.load(OrderRef(order=stored.id))) as beginning:
+        beginning.planned([], context=["1"], claimed={})
 
     await (await shop.run(stored)).result()
 

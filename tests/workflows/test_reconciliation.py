@@ -12,10 +12,11 @@ from temporalio.client import Client
 from adapters.switches import Mode, Switch
 from domain.catalog import BillingPhase
 from domain.money import Money
+from domain.order import Action
 from domain.reconciliation import LISTED, Reconciled
 from models import reconciliations
 from models.work_list import PostgresWorkList
-from tests.builders import bundle, line, order, simple_bundle, subscription, unbilled
+from tests.builders import bundle, line, order, raw, simple_bundle, subscription, unbilled
 from tests.conftest import Database
 from tests.shop import Shop, open_shop
 from workflows.reconciliation import start_reconciliation
@@ -150,6 +151,18 @@ async def test_a_service_that_is_billed_and_does_not_run_is_a_fallout_once_until
     change(shop, STOP, service=service)
     assert (await shop.reconcile()).opened == 1
     assert len(fallouts(shop)) == 1
+
+
+@pytest.mark.req("F07", "B53")
+async def test_a_service_that_has_moved_and_does_not_run_there_is_a_fallout_too(shop: Shop) -> None:
+    internet = await shop.fulfil(order(line("INTERNET")))
+    there = line("", action=Action.MOVE_ADD, changes=("service_point",), service_point="SP-2")
+    moved = await shop.changed(raw(there, line("", action=Action.MOVE_DELETE, asset=asset(shop, internet))))
+    assert not any((await shop.reconcile()).by_class.values())
+    change(shop, STOP, service=asset(shop, moved))
+    later(shop, minutes=1)
+    await shop.reconcile()
+    assert standing(shop) == [("BILLED_NOT_ACTIVE", asset(shop, moved))]
 
 
 @pytest.mark.req("F06", "F07")
