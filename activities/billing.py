@@ -140,7 +140,7 @@ class BillingActivities:
         """The date from which a step is billed: told, or that of the proof that was made in the same batch (5.3)."""
         if sending.actual is not None:
             return sending.actual
-        proving = (x for x in sending.item.depends_on if sending.in_flight.item(x).function in PROVING)
+        proving = (x for x in sending.item.dated_by if sending.in_flight.item(x).function in PROVING)
         proofs = sending.earlier.of(proving).values()
         return max((datetime.fromisoformat(x["at"]) for x in proofs), default=None) or self.clock()
 

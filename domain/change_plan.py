@@ -1,13 +1,13 @@
 """The steps by which what is installed is changed, in their order of effects (5.6)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from domain.catalog import ACCOUNT_LEVEL, BillingType
 from domain.decomposed import Decomposed
 from domain.order import CHANGEABLE, TECHNICAL, Action, OrderLine
-from domain.plan import Function, PlanItem
+from domain.plan import PROVING, Function, PlanItem
 
 _OF_SERVICE = frozenset({"service_id", "billing_account", "billing_profile"})
 _OF_PRODUCT = frozenset({"price", "promotion_ref", "quantity"})
@@ -62,7 +62,8 @@ class Changes:
         network = (*relocate, *self._off((*after, *relocate)), *self._resumptions(after), *self._modifications(after))
         repoint = self._one(Function.REPOINT, self._moved(), (*after, *network)) if self._moved() else ()
         charge = self._charges((*after, *network, *repoint))
-        bills = tuple(self._bills((*after, *network, *charge)))
+        proofs = [x for x in (*after, *network) if x.function in PROVING]
+        bills = tuple(_dated(x, proofs) for x in self._bills((*after, *network, *charge)))
         retired = self._retired()
         retire = self._one(Function.RETIRE, retired, (*after, *network, *bills)) if retired else ()
         return (*network, *repoint, *charge, *bills, *retire)
@@ -191,3 +192,9 @@ class Changes:
             lines=tuple(x.id for x in lines),
             depends_on=tuple(dict.fromkeys(x.id for x in after)),
         )
+
+
+def _dated(bill: PlanItem, proofs: list[PlanItem]) -> PlanItem:
+    """A service is billed from what happened to itself, though all waits for the last of them (5.6)."""
+    own = tuple(x.id for x in proofs if not {*x.lines}.isdisjoint(bill.lines))
+    return replace(bill, own_proofs=own) if len(own) < len(proofs) else bill

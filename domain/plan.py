@@ -1,7 +1,7 @@
 """The plan of an order: which steps, on which system, after which others."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
@@ -151,11 +151,18 @@ class PlanItem:
     root: str
     lines: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
+    own_proofs: tuple[str, ...] = field(default=(), compare=False)
+    """Of what it depends on, what it is dated by, where other proofs are among that which are none of its own."""
 
     @cached_property
     def id(self) -> str:
         """``provision:1.2``: unique in the plan, the same every time the same order is decomposed."""
         return f"{self.function}:{self.subject}"
+
+    @property
+    def dated_by(self) -> tuple[str, ...]:
+        """The steps whose proof it is dated by, as far as they are :data:`PROVING` (5.3)."""
+        return self.own_proofs or self.depends_on
 
     @property
     def no_return(self) -> bool:

@@ -258,7 +258,7 @@ class OrderProgress:
         """
         if item.function not in DATED:
             return None
-        deliveries = [x for x in map(self.steps.__getitem__, item.depends_on) if x.item.function in PROVING]
+        deliveries = [x for x in map(self.steps.__getitem__, item.dated_by) if x.item.function in PROVING]
         if any(x.state not in SETTLED for x in deliveries):
             return None
         proofs = [x.at for x in deliveries if x.at]

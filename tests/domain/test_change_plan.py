@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.asset import AssetStatus
 from domain.catalog import Catalog, ChargeTrigger, ServiceCharge
 from domain.change import completed
 from domain.decomposition import decompose
@@ -18,6 +19,7 @@ from tests.builders import WIRELESS, Line, asset, catalog, facts, item, line, ra
 from tests.installed import (
     INSTALLED,
     INTERNET,
+    NOW,
     PLAN,
     VOICEMAIL,
     WIRELESS_ASSET,
@@ -89,6 +91,22 @@ def test_a_disconnection_takes_the_network_off_before_billing_ends_and_what_was_
     assert {"disconnect:1", "disconnect:1.tttttttt"} <= before(plan, "close_billing:1")
     assert {x.subject for x in plan.values() if x.function is Function.CLOSE_BILLING} == {"1", "1.tttttttt"}
     assert plan["close_billing:1"].lines == ("1", "1.pppppppp", "1.vvvvvvvv")
+
+
+@pytest.mark.req("B50", "B51")
+@pytest.mark.parametrize("action", [Action.SUSPEND, Action.RESUME, Action.DELETE])
+def test_each_service_is_billed_from_what_happened_to_itself(action: Action):
+    """Though billing waits for all of them: the network may be done with one today and with another tomorrow."""
+    status = AssetStatus.SUSPENDED if action is Action.RESUME else AssetStatus.ACTIVE
+    plan = steps(
+        about(WIRELESS_ASSET, action), known=facts(*(replace(x, status=status) for x in wireless_assets()), arrived=NOW)
+    )
+    function = {Action.SUSPEND: "suspend", Action.RESUME: "resume", Action.DELETE: "disconnect"}[action]
+    bills = [x for x in plan.values() if x.function.endswith("_billing")]
+    assert {x.dated_by for x in bills} == {(f"{function}:{x.subject}",) for x in bills}
+    assert len(bills) == 2
+    alone = steps(about(INTERNET, action), known=facts(replace(INTERNET, status=status), arrived=NOW))
+    assert not any(x.own_proofs for x in alone.values())
 
 
 def test_numbers_are_given_back_when_all_is_over():

@@ -1,6 +1,7 @@
 """What changes is changed in billing and inventory too, as of when it happened, and every ledger agrees afterwards."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -287,4 +288,26 @@ async def test_a_charge_whose_answer_is_lost_is_charged_once(shop: Shop, mode: M
     shop.billing.switches.set("charge", Switch(mode=mode, remaining=1))
     await shop.changed(raw(about(internet, Action.SUSPEND)))
     assert charged(shop) == [(True, 900)]
+    await shop.is_sound()
+
+
+@pytest.mark.req("B50")
+async def test_a_service_that_rests_is_not_billed_until_the_last_one_does(shop: Shop):
+    """The network lets one rest today, and the one around it days later; each is billed no more from its own day."""
+    wireless = await installed(shop)
+    shop.provisioning.switches.set("suspend", Switch(mode=Mode.REFUSE, remaining=1, match=f'"{wireless["id"]}"'))
+    stored = shop.change(raw(about(wireless, Action.SUSPEND)))
+    handle = await shop.run(stored)
+    fallout = await shop.fallout(stored.id)
+    shop.clock.set(f"{shop.now() + timedelta(days=2):%Y-%m-%d %H:%M}")
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    rested = shop.rows(
+        "SELECT b.actual_at = n.actual_at AS is_own, n.actual_at FROM orderloom.plan_items AS b"
+        " JOIN orderloom.plan_items AS n USING (order_id, subject)"
+        " WHERE order_id = :o AND b.function = 'suspend_billing' AND n.function = 'suspend'",
+        o=stored.id,
+    )
+    assert [x["is_own"] for x in rested] == [True, True]
+    assert len({x["actual_at"] for x in rested}) == 2
     await shop.is_sound()
