@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from domain.in_flight import CORRECTABLE, Correction
 from domain.order import Scalar
-from domain.plan import NO_RETURN, Function, System, Undo
+from domain.plan import NO_RETURN, PROVING, Function, System, Undo
 
 
 class Decision(StrEnum):
@@ -137,7 +137,7 @@ nobody carries out.
 """
 
 _CORRECTED = frozenset({Function.RESERVE, Function.DELIVER, Function.PROVISION})
-_SKIPPED = frozenset({Function.DELIVER, Function.PROVISION, Function.COMMIT, Function.RETIRE})
+_SKIPPED = PROVING | {Function.COMMIT, Function.RETIRE}
 _FINAL_EFFECTS = NO_RETURN - {Function.PROVISION}
 
 
@@ -165,10 +165,13 @@ BACKDATED = timedelta(days=366)
 """How long ago something that is skipped may have been done."""
 
 
-def actual_date(given: Mapping[str, Scalar | Mapping[str, Scalar]], *, now: datetime) -> datetime | None:
+def actual_date(
+    given: Mapping[str, Scalar | Mapping[str, Scalar]], *, now: datetime, since: datetime | None = None
+) -> datetime | None:
     """Read since when a step that is skipped has been done, if that is said: ``actual_date``, an instant (5.3).
 
-    ``ValueError`` says what is wrong with it.
+    Not before ``since``, when whatever had been done to the same asset before was over: billing takes no date that lies
+    before the one that it follows. ``ValueError`` says what is wrong with it.
     """
     said = given.get("actual_date")
     if set(given) - {"actual_date"} or not isinstance(said, str | None):
@@ -183,6 +186,8 @@ def actual_date(given: Mapping[str, Scalar | Mapping[str, Scalar]], *, now: date
         raise ValueError("input.actual_date: an instant with its offset is expected, such as 2026-03-01T00:00:00Z")
     if not now - BACKDATED <= at <= now:
         raise ValueError("input.actual_date: it was within the last year, and is not to come")
+    if since is not None and at < since:
+        raise ValueError(f"input.actual_date: the order had its turn at the asset at {since.isoformat()}, not before")
     return at
 
 

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import Opened, Outcome
 from domain.fallout import Decision, actual_date, correction
 from domain.order import State
-from domain.plan import StepState
+from domain.plan import ON_THE_NETWORK, StepState
 from domain.progress import Closing, Resolution, Word, objection_to_words
 from workflows.progress import StepProgress, Undecided
 from workflows.under_way import SAID_BEFORE_WRITTEN, UnderWay
@@ -163,7 +163,7 @@ class Deciding(UnderWay):
     def _take_word(self, word: Word, decision: Decision) -> None:
         for undecided in self._meant(word):
             wanted = self._decision(undecided, word, decision)
-            if self._objection(wanted) is None:
+            if self._objection(wanted) is None and _is_heard(undecided, decision):
                 undecided.resolution = wanted
 
     def _meant(self, word: Word) -> list[Undecided]:
@@ -189,9 +189,16 @@ class Deciding(UnderWay):
                 case Decision.RETRY_WITH:
                     correction(resolution.input, line="")
                 case Decision.SKIP:
-                    actual_date(resolution.input, now=workflow.now())
+                    since = self._progress.had_its_turn(undecided.fallout.step)
+                    actual_date(resolution.input, now=workflow.now(), since=since)
                 case _:
                     pass
         except ValueError as error:
             return "INPUT", str(error)
         return None
+
+
+def _is_heard(undecided: Undecided, decision: Decision) -> bool:
+    """Whether words are taken: once they were none where a change of what is installed was to be skipped."""
+    changes = undecided.fallout.step.partition(":")[0] in ON_THE_NETWORK
+    return not (changes and decision is Decision.SKIP) or workflow.patched("changes-made-by-hand")

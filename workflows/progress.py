@@ -7,7 +7,19 @@ from datetime import datetime
 from activities.messages import Amendment, Batch, Decomposition, Opened, Replaced, Step, Taken
 from domain.fallout import TYPE, Decision, Finding, decisions
 from domain.order import FINAL, State
-from domain.plan import BEGUN, DATED, NO_RETURN, PROVING, SETTLED, Function, Plan, PlanItem, StepState, System
+from domain.plan import (
+    BEGUN,
+    DATED,
+    NO_RETURN,
+    ON_THE_NETWORK,
+    PROVING,
+    SETTLED,
+    Function,
+    Plan,
+    PlanItem,
+    StepState,
+    System,
+)
 from domain.progress import Fallout, OrderRef, Resolution, Standing
 
 BUSY = (StepState.IN_PROGRESS, StepState.HELD)
@@ -403,6 +415,12 @@ class OrderProgress:
         others = (x for root in self.bundles_of(item) for x in self.bundles[root] if x.item is not item)
         begun = {x.item.function for x in others if x.has_begun}
         return decisions(item.function, begun, in_doubt=undecided.fallout.in_doubt)
+
+    def had_its_turn(self, id: str) -> datetime | None:  # noqa: A002
+        """When the bundle of a step that changes what is installed came to have it for itself."""
+        item = self.steps[id].item
+        claims = (x.at for x in self.bundles[item.root] if x.item.function is Function.CLAIM)
+        return next(claims, None) if item.function in ON_THE_NETWORK else None
 
     def bundles_of(self, item: PlanItem) -> set[str]:
         """The bundles that cannot end well without a step: its own, or where several share it all that wait for it."""

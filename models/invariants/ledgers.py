@@ -186,11 +186,17 @@ def provisioned_and_billed(*, running: Listing, instances: Listing) -> tuple[Inv
     """Between the network and billing, by service key (F06); both have the date from when as their value.
 
     A service that the network has no part in is billed without it, and so is one whose activation a person has skipped.
+    Of what a person has let rest, wake up or end by hand nobody knows what the network says.
     """
     on_network = """
         SELECT CAST(l.asset AS text) FROM orderloom.plan_items AS p
           JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.subject
          WHERE p.function IN ('provision', 'relocate') AND p.state <> 'skipped'
+    """
+    by_hand = """
+        SELECT CAST(l.asset AS text) FROM orderloom.plan_items AS p
+          JOIN orderloom.order_lines AS l ON l.order_id = p.order_id AND l.id = p.subject
+         WHERE p.function IN ('suspend', 'resume', 'disconnect') AND p.state = 'skipped'
     """
     moved = """
         SELECT CAST(l.asset AS text) FROM orderloom.plan_items AS p
@@ -207,7 +213,7 @@ def provisioned_and_billed(*, running: Listing, instances: Listing) -> tuple[Inv
                        END AS broken
                   FROM ({running}) AS runs
                   FULL JOIN (SELECT * FROM ({instances}) AS found WHERE key IN ({on_network})) AS billed USING (key)
-                 WHERE key NOT IN (SELECT about FROM under_way)
+                 WHERE key NOT IN (SELECT about FROM under_way) AND key NOT IN ({by_hand})
             """,
         ),
         Invariant(

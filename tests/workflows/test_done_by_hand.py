@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from adapters.switches import Mode, Switch
-from tests.builders import order
+from domain.order import Action
+from tests.builders import line, order, raw
 from tests.shop import Shop
 from tests.workflows.catalog import INTERNET, WIRELESS
 from tests.workflows.test_fallout import refuse_once
@@ -32,6 +33,36 @@ async def test_a_step_skipped_with_its_date_is_billed_and_installed_from_that_da
     assert shop.one("SELECT actual_delivery_at FROM orderloom.order_lines WHERE id = '1'") == ran_since
 
 
+CHANGES = (
+    (Action.SUSPEND, "suspend", "suspend", "SELECT state_since FROM billing.service_instances"),
+    (Action.DELETE, "disconnect", "deactivate", "SELECT ended_at FROM billing.service_instances"),
+)
+
+
+@pytest.mark.req("W5", "B50", "B51")
+@pytest.mark.parametrize(("action", "step", "operation", "billed"), CHANGES)
+async def test_a_change_made_by_hand_is_billed_and_written_down_from_the_day_it_was_made(
+    shop: Shop, action: Action, step: str, operation: str, billed: str
+) -> None:
+    internet = shop.asset(await shop.fulfil(order(INTERNET)))
+    shop.provisioning.switches.set(operation, Switch(mode=Mode.REFUSE))
+    stored = shop.change(raw(line("", action=action, asset=internet["id"])))
+    handle = await shop.run(stored)
+    fallout = await shop.fallout(stored.id)
+    had_its_turn = shop.one("SELECT actual_at FROM orderloom.plan_items WHERE order_id = :o AND function = 'claim'",
+                            o=stored.id)  # fmt: skip
+    with pytest.raises(Declined) as refused:
+        await shop.decide(fallout, "skip", actual_date=(had_its_turn - timedelta(seconds=1)).isoformat())
+    assert refused.value.code == "INPUT"
+    await shop.decide(fallout, "skip", actual_date=had_its_turn.isoformat())
+    await handle.result()
+    assert shop.steps(stored.id)[f"{step}:1"] == "skipped"
+    assert shop.one(billed) == had_its_turn
+    if action is Action.DELETE:
+        assert shop.one("SELECT service_end FROM orderloom.assets") == had_its_turn
+    await shop.is_sound()
+
+
 async def test_a_step_skipped_without_a_date_is_billed_and_installed_from_one_and_the_same_instant(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE))
     handle = await shop.start(order(INTERNET))
@@ -39,6 +70,17 @@ async def test_a_step_skipped_without_a_date_is_billed_and_installed_from_one_an
     await handle.result()
     billed = shop.one("SELECT purchase_start FROM billing.purchases")
     assert shop.one("SELECT service_start FROM orderloom.assets") == billed
+
+
+async def test_a_change_made_by_hand_may_be_said_so_with_a_signal(shop: Shop) -> None:
+    internet = shop.asset(await shop.fulfil(order(INTERNET)))
+    shop.provisioning.switches.set("suspend", Switch(mode=Mode.REFUSE))
+    stored = shop.change(raw(line("", action=Action.SUSPEND, asset=internet["id"])))
+    handle = await shop.run(stored)
+    await shop.fallout(stored.id)
+    await handle.signal("skip", {"actor": "ann", "reason": "ticket 4711"})
+    await handle.result()
+    assert shop.steps(stored.id)["suspend:1"] == "skipped"
 
 
 @pytest.mark.parametrize(
