@@ -46,6 +46,8 @@ class Measured:
     histories: dict[str, tuple[int, int]] = field(default_factory=dict)
     bulks: list[Bulk] = field(default_factory=list)
     """The large one first."""
+    beside_bulks: list[Window] = field(default_factory=list)
+    """As many runs of six bare activities as each has orders, right before it: what many cost the server as such."""
 
     def windows(self) -> Iterator[Window]:
         """Every window."""
@@ -76,9 +78,14 @@ async def _bulk(house: House, many: int, measured: Measured, *, say: Say) -> Non
     say("installing what is suspended with one request")
     await house.stock_up(orders.SERVICE, few + many + few)
     for number in (few, many, few):
+        say(f"bare_six, {number} times")
+        measured.beside_bulks.append(
+            await counted(house.bare_six, in_flight=IN_FLIGHT, times=number, parts=house.bare_parts, settle_s=SETTLE_S)
+        )
         say(f"{number} suspensions from one request")
         measured.bulks.append(await bulk.suspend(house, number))
     measured.bulks.sort(key=lambda x: -x.orders)
+    measured.beside_bulks.sort(key=lambda x: -x.done)
 
 
 async def _round(house: House, effort: Effort, measured: Measured, *, turn: int, say: Say) -> None:
@@ -136,6 +143,7 @@ def figures(measured: Measured) -> dict[str, object]:
         **{name: _of(full[name], alone[name], measured.histories[name]) for name in full},
         "suspension": {name: _suspension(measured, name) for name in SUSPENDED},
         "bulk": [_bulk_figures(x) for x in measured.bulks],
+        "bare_bulk_cpu_ms": [round(_cpu_ms(x), 2) for x in measured.beside_bulks],
         "submit_p95_ms_20": _median(submits["order"], lambda x: x.p95_ms),
         "bare_submit_p95_ms_20": _median(submits["bare"], lambda x: x.p95_ms),
         "preview_ms": {str(n): _median(windows, lambda x: x.p50_ms) for n, windows in measured.previews.items()},
@@ -148,7 +156,7 @@ def figures(measured: Measured) -> dict[str, object]:
             "latency": _ratio(alone, lambda x: x.p50_ms),
             "submit": _ratio(submits, lambda x: x.p95_ms),
             **{f"suspension_{name}": _to_bare(measured, windows) for name, windows in measured.suspensions.items()},
-            **({"bulk": _linear(measured.bulks)} if measured.bulks else {}),
+            **(_linear(measured) if measured.bulks else {}),
         },
         "foreign_load": round(max(x.foreign for x in measured.windows()), 3),
     }
@@ -192,10 +200,16 @@ def _to_bare(measured: Measured, windows: Sequence[Window]) -> float:
     return _ratio({"ours": [*windows], "reference": measured.full["bare_six"]}, _cpu_ms)
 
 
-def _linear(bulks: Sequence[Bulk]) -> float:
-    """What an order of the large request costs, beside one of those before and after it."""
-    large, *small = (sum(x.cpu_ms.values()) for x in bulks)
-    return round(large * len(small) / sum(small), 3)
+def _linear(measured: Measured) -> dict[str, float]:
+    """What an order of the large request costs, beside one of those before and after it; and the same of bare runs."""
+
+    def compared(large: float, *small: float) -> float:
+        return round(large * len(small) / sum(small), 3)
+
+    return {
+        "bulk": compared(*(sum(x.cpu_ms.values()) for x in measured.bulks)),
+        "bare_bulk": compared(*map(_cpu_ms, measured.beside_bulks)),
+    }
 
 
 def _cpu_ms(window: Window) -> float:

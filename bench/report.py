@@ -96,6 +96,13 @@ def _suspensions(results: Mapping[str, Any]) -> Iterator[Row]:
     yield "… done while one is held", _short(completed), "", "", f"{others:,}"
     yield "… progress seen, times", _short(large["looks"]), "", "", ""
     yield f"… CPU ms, beside {small[0]['orders']:,}", cpu, "", f"{ratio['bulk']:.2f}", "0.9 to 1.1"
+    yield (
+        "… the same of six bare activities",
+        "",
+        _short(results["bare_bulk_cpu_ms"][0]),
+        f"{ratio['bare_bulk']:.2f}",
+        "",
+    )
 
 
 def _short(figure: float) -> str:
