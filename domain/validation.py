@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from domain import change_rules
 from domain.asset import below
 from domain.catalog import ACCOUNT_LEVEL, BillingType, Catalog, Kind, Lifecycle
-from domain.change import CASCADING, foreseen
+from domain.change import CASCADING, due, foreseen
 from domain.facts import Facts
 from domain.order import ACCOUNT_FIELDS, Action, Order
 from domain.reading import Place, Reading, Rule, broken, places
@@ -63,6 +63,22 @@ def _price_is_in_the_products_currency(place: Place, _: Reading) -> Iterator[Vio
         yield broken("PRICE", "F31", "The price must be in the currency of the product's.", place.line, "price")
     elif price.minor < 0 and product.billing_type is not BillingType.DISCOUNT:
         yield broken("PRICE", "F31", "The price must not be below zero.", place.line, "price")
+
+
+def _ends_after_it_has_begun(place: Place, reading: Reading) -> Iterator[Violation]:
+    """A service end lies neither before the day the line is due nor before the service begins (C23).
+
+    A slip of the pen would end a service at once.
+    """
+    line = place.line
+    if line.service_end is None or not (
+        line.action is Action.ADD or {"service_start", "service_end"} & {*(line.changes or ())}
+    ):
+        return
+    day = due(reading.order, line.root, arrived=reading.facts.arrived).date()
+    if line.service_end < max(day, line.service_start or day):
+        message = "It would end before it begins, or before this is due: to end a service, disconnect it."
+        yield broken("STRUCTURE", "C23", message, line, "service_end")
 
 
 def _accounts_are_known(place: Place, reading: Reading) -> Iterator[Violation]:
@@ -178,6 +194,7 @@ _RULES: tuple[Rule, ...] = (
     _product_can_be_ordered,
     _quantity_makes_sense,
     _price_is_in_the_products_currency,
+    _ends_after_it_has_begun,
     _accounts_are_known,
     _bundle_shares_its_accounts,
     _simple_bundle_has_one_account,

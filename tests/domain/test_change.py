@@ -13,7 +13,7 @@ from domain.facts import Facts, Pending
 from domain.money import Money
 from domain.order import Action, Order
 from domain.validation import validate
-from tests.builders import WIRELESS, Line, accounts_of, asset, catalog, facts, item, line, raw, unbilled
+from tests.builders import WIRELESS, Line, accounts_of, asset, catalog, facts, item, line, order, raw, unbilled
 from tests.installed import (
     EVENT,
     INSTALLED,
@@ -588,6 +588,21 @@ def test_an_asset_past_its_end_takes_no_change_and_one_that_is_to_end_does():
     assert broken(raw(suspended), ends) == []
     assert broken(raw(suspended, requested_start=at(11)), ends) == [("ASSET_STATE", "1", "action")]
     assert broken(raw(about(INTERNET, Action.DELETE, due_date=date(2026, 6, 10))), ends) == []
+
+
+@pytest.mark.req("C23")
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ({"service_end": date(2026, 6, 1)}, True),
+        ({"service_end": date(2026, 5, 31)}, False),
+        ({"service_end": date(2026, 7, 1), "service_start": date(2026, 7, 2)}, False),
+    ],
+)
+def test_a_service_does_not_end_before_it_begins_or_before_that_is_due(asked: Mapping[str, date], *, taken: bool):
+    expected = [] if taken else [("STRUCTURE", "1", "service_end")]
+    assert broken(raw(about(INTERNET, Action.UPDATE, **asked))) == expected
+    assert broken(order(line("INTERNET", due_date=date(2026, 6, 1), **asked))) == expected
 
 
 @pytest.mark.req("A19", "A20")
