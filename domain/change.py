@@ -285,8 +285,10 @@ class _Bundle:
             asset = asset_of(self.tree, line)
             if asset is None:
                 continue
-            shared = self._shared(line, asset)
+            accounts, promotion = self._shared(line, asset), self._promotion(line, asset)
             for child in below(self.tree, asset):
+                is_promoted = bool(promotion) and child.promotion_ref == asset.promotion_ref
+                shared = {**accounts, **(promotion if is_promoted else {})}
                 if (made := self._reached(line, child, shared)) is None:
                     continue
                 known = by_asset.get(child.id)
@@ -298,7 +300,7 @@ class _Bundle:
                 elif shared and lines[known].action in (Action.UPDATE, Action.NONE):
                     lines[known] = self._sharing(lines[known], child, shared)
 
-    def _reached(self, line: OrderLine, child: Asset, shared: Mapping[str, str]) -> OrderLine | None:
+    def _reached(self, line: OrderLine, child: Asset, shared: Mapping[str, str | None]) -> OrderLine | None:
         made = OrderLine(id="", root=line.root, parent=line.id, asset=child.id, due_date=line.due_date)
         status = status_when_due(child, line, self.order, self.tree, self.facts)
         if line.action in CASCADING and status in ALLOWED_ON[line.action]:
@@ -307,13 +309,18 @@ class _Bundle:
             return self._sharing(made, child, shared)
         return None
 
+    def _promotion(self, line: OrderLine, asset: Asset) -> Mapping[str, str | None]:
+        """The promotion that takes the place of the one that something has, with all that it has it for (B56)."""
+        promoted = line.action is Action.UPDATE and "promotion_ref" in (line.changes or ())
+        return {"promotion_ref": line.promotion_ref} if promoted and asset.promotion_ref else {}
+
     def _shared(self, line: OrderLine, asset: Asset) -> Mapping[str, str]:
         """The accounts that a service, or a part of one, is to have from now on."""
         if line.action is not Action.UPDATE or not self._is_in_service(asset):
             return {}
         return {x: getattr(line, x) for x in ACCOUNT_FIELDS if x in (line.changes or ())}
 
-    def _sharing(self, line: OrderLine, asset: Asset, shared: Mapping[str, str]) -> OrderLine:
+    def _sharing(self, line: OrderLine, asset: Asset, shared: Mapping[str, str | None]) -> OrderLine:
         said = line.changes or ()
         wanted = tuple(x for x in CHANGEABLE if x in said or x in shared)
         own = {x: y for x, y in shared.items() if x not in said}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from domain.asset import ALLOWED_ON, Asset, AssetStatus, above, below
-from domain.catalog import Kind
+from domain.catalog import BillingType, Kind
 from domain.change import CASCADING, LOCATION, status_when_due
 from domain.facts import Pending
 from domain.order import ACCOUNT_FIELDS, Action, OrderLine
@@ -201,6 +201,16 @@ def _what_is_held_keeps_its_quantity(place: Place, reading: Reading) -> Iterator
         yield broken("QTY", "B56", message, place.line, "quantity")
 
 
+def _only_what_is_bought_and_goes_on_has_another_price(place: Place, _: Reading) -> Iterator[Violation]:
+    """Of a service bundle nothing is purchased, and an Item was charged once: billing would never hear of it (B56)."""
+    line, product = place.line, place.product
+    if line.action is not Action.UPDATE or "price" not in (line.changes or ()) or product is None:
+        return
+    if product.billing_type not in (BillingType.SUBSCRIPTION, BillingType.DISCOUNT):
+        message = "Nothing is billed for it again and again: a service bundle's components have the prices."
+        yield broken("PRICE", "B56", message, line, "price")
+
+
 def _a_move_has_two_halves(place: Place, reading: Reading) -> Iterator[Violation]:
     """A Move-Add has exactly one Move-Delete of the same product, which is somewhere else; billing stays (2.2, B53)."""
     line = place.line
@@ -248,6 +258,7 @@ RULES: tuple[Rule, ...] = (
     _enough_is_left,
     _an_update_changes_something,
     _what_is_held_keeps_its_quantity,
+    _only_what_is_bought_and_goes_on_has_another_price,
     _a_move_has_two_halves,
     _what_is_replaced_is_deleted,
 )

@@ -119,6 +119,23 @@ def test_all_of_a_service_gets_the_accounts_that_the_service_gets():
     assert {x for x, *_ in broken(part)} == {"ACCT_MISMATCH"}
 
 
+@pytest.mark.req("B25", "B56")
+def test_what_has_a_promotion_with_its_service_gets_the_next_one_with_it():
+    """Of a service bundle nothing is purchased: its promotion is billed with its parts."""
+    parts = wireless_assets(promotion_ref="SPRING")
+    spring = {x.id: replace(x, promotion_ref="SPRING") if x.product in ("PLAN", "TEXT-BASIC") else x for x in parts}
+    spring[TEXTING.id] = replace(spring[TEXTING.id], promotion_ref="SPRING")
+    known = facts(*spring.values(), arrived=NOW)
+    gold = whole(raw(about(WIRELESS_ASSET, Action.UPDATE, promotion_ref="GOLD"), reason="promo_upgrade"), known)
+    assert {x.product: x.changes for x in gold.lines} == dict.fromkeys(
+        ("WIRELESS", "PLAN", "TEXTING", "TEXT-BASIC"), ("promotion_ref",)
+    )
+    assert {x.promotion_ref for x in gold.lines} == {"GOLD"}
+    assert validate(gold, WIRELESS, known) == ()
+    own = about(WIRELESS_ASSET, Action.UPDATE, about(PLAN, Action.UPDATE, promotion_ref="SILVER"), promotion_ref=None)
+    assert {x.product: x.promotion_ref for x in whole(raw(own), known).lines}["PLAN"] == "SILVER"
+
+
 def test_what_joins_a_service_has_its_accounts_and_its_lines_parents():
     given = raw(about(WIRELESS_ASSET, Action.NONE, line("HALF-OFF")))
     joined = whole(given).by_id["1.1"]
@@ -235,6 +252,14 @@ def test_one_service_in_place_of_another_is_an_addition_and_a_deletion_carried_o
 @pytest.mark.parametrize(("held", "expected"), [(PHONE, [("QTY", "1", "quantity")]), (PLAN, [])])
 def test_more_of_what_was_delivered_is_ordered_anew(held: Asset, expected: object):
     assert broken(raw(about(held, Action.UPDATE, quantity=2))) == expected
+
+
+@pytest.mark.req("B56")
+@pytest.mark.parametrize(
+    ("named", "expected"), [(WIRELESS_ASSET, [("PRICE", "1", "price")]), (PLAN, []), (INTERNET, [])]
+)
+def test_only_what_billing_has_a_price_of_gets_another_one(named: Asset, expected: object):
+    assert broken(raw(about(named, Action.UPDATE, price=DOLLARS[5]))) == expected
 
 
 # ── what changes cost ──
