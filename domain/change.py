@@ -137,7 +137,8 @@ def is_part(line: OrderLine, tree: Tree) -> bool:
 def _is_made(line: OrderLine, order: Order) -> bool:
     """Whether a line is one that we make anew every time, should somebody send it along."""
     is_charge = line.is_charge and not order.children(line)
-    return is_charge or (line.action is Action.MOVE_ADD and line.parent is not None)
+    above_it = order.by_id.get(line.parent or "")
+    return is_charge or (line.action is Action.MOVE_ADD and above_it is not None and above_it.action is line.action)
 
 
 def _paired(order: Order, facts: Facts) -> Order:

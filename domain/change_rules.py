@@ -14,6 +14,7 @@ from domain.violation import Violation
 _RULE = {Action.DELETE: "A20", Action.MOVE_ADD: "2.2", Action.MOVE_DELETE: "2.2"}
 _NEW = frozenset({Action.ADD, Action.MOVE_ADD})
 _OF_WHOLES = frozenset({Action.SUSPEND, Action.RESUME, Action.MOVE_DELETE})
+_MOVED_AS_A_WHOLE = "It is moved with the service that it is part of."
 DISCONNECTING = "A request has already been made to disconnect this service item"
 
 
@@ -139,7 +140,7 @@ def _a_part_goes_with_its_service(place: Place, reading: Reading) -> Iterator[Vi
     if over is not None and over.line.action is line.action:
         return
     if line.action is Action.MOVE_DELETE:
-        yield broken("ASSET_STATE", "2.2", "It is moved with the service that it is part of.", line, "action")
+        yield broken("ASSET_STATE", "2.2", _MOVED_AS_A_WHOLE, line, "action")
     elif not reading.product(asset).is_service:
         message = "It is suspended and resumed with the service that it is part of."
         yield broken("ASSET_STATE", "A19", message, line, "action")
@@ -213,7 +214,9 @@ def _only_what_is_bought_and_goes_on_has_another_price(place: Place, _: Reading)
 
 def _a_move_has_two_halves(place: Place, reading: Reading) -> Iterator[Violation]:
     """A Move-Add has exactly one Move-Delete of the same product, which is somewhere else; billing stays (2.2, B53)."""
-    line = place.line
+    line, over = place.line, place.above
+    if line.action is Action.MOVE_ADD and over is not None and over.line.action is not line.action:
+        yield broken("ASSET_STATE", "2.2", _MOVED_AS_A_WHOLE, line, "action")
     if line.parent is not None or line.action not in (Action.MOVE_ADD, Action.MOVE_DELETE):
         return
     other = reading.order.by_id.get(line.related_line or "")

@@ -459,6 +459,11 @@ def test_what_goes_along_with_its_service_does_not_rest():
     assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, service_id="555-0199")), known) == []
 
 
+def test_the_new_half_of_a_move_does_not_stand_under_anything_else():
+    nested = about(WIRELESS_ASSET, Action.NONE, moved_to(service_point="SP-2"))
+    assert ("ASSET_STATE", "1.1", "action") in broken(raw(nested))
+
+
 @pytest.mark.req("B01")
 def test_no_line_gets_lost_because_another_one_has_its_id():
     part = about(WIRELESS_ASSET, Action.UPDATE, about(TEXTING, Action.DELETE), service_id="555-0199")
