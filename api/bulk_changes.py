@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import structlog
 from fastapi import APIRouter, Path, Query, Response
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from api import answers, errors
 from api.answers import ThePage, answer, listed
@@ -193,3 +193,8 @@ class BulkChanger:
         except Problem as refusal:
             said = [x.message for x in refusal.violations] or [refusal.explanation or refusal.title]
             return Outcome(refusal=" ".join(dict.fromkeys(said)))
+        except Exception as error:  # what no repetition mends holds no other asset up, of this change or of another
+            if isinstance(error, SQLAlchemyError) and not isinstance(error, DataError):
+                raise
+            log.exception("an asset of a bulk change could not be asked", bulk_change=item.bulk, asset=item.asset)
+            return Outcome(refusal="The fault is ours; it has been logged.")

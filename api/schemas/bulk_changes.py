@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.schemas.changes import ChangeIn, ModifyIn, Values, changed, modified
-from api.schemas.orders import OrderIn
+from api.schemas.orders import OrderIn, is_amount
 from api.schemas.shape import Answer, Day, Id, Instant, Sentence, Shape, Text, Uuid
 from domain.allowed import ACTION, Change
 from domain.asset import Asset
@@ -62,6 +62,10 @@ class BulkChangeIn(Shape):
         if (self.values is not None) != (self.change == "modify"):
             message = "Values are what a modification gives, and nothing else does."
             yield Violation(code="STRUCTURE", rule="A19", field="values", message=message)
+        price = self.values.price if self.values else None
+        if price is not None and not is_amount(price):
+            message = "The price is no amount of its currency."
+            yield Violation(code="PRICE", rule="F31", field="values", message=message)
 
     def selected(self) -> AssetSelection:
         """Which assets are meant."""

@@ -165,13 +165,21 @@ class NoAmount(ValueError):  # noqa: N818 - said like a broken rule
         self.line = line
 
 
+def is_amount(price: MoneyIn) -> bool:
+    """Whether a price is an amount of its currency."""
+    try:
+        Money.parse(price.amount, price.currency)
+    except ValueError:
+        return False
+    return True
+
+
 def _money(line: LineIn) -> Money | None:
     if line.price is None:
         return None
-    try:
-        return Money.parse(line.price.amount, line.price.currency)
-    except ValueError:
-        raise NoAmount(line.id) from None
+    if not is_amount(line.price):
+        raise NoAmount(line.id)
+    return Money.parse(line.price.amount, line.price.currency)
 
 
 class BillingAnswer(Answer):

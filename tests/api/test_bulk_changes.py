@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
 
 from adapters.switches import Mode, Switch
 from api.bulk_changes import AT_ONCE
+from models import bulk_changes
+from models.bulk_changes import AssetSelection
 from tests.api.changing import House, open_house
 from tests.api.conftest import Served, open_api
 from tests.conftest import Database
 
 LATER = "2199-07-01"
+ANY = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -42,6 +46,22 @@ async def items(house: House, bulk: dict[str, Any], **filters: str) -> list[dict
     answer = await house.http.get(f"/v1/assets/changes/{bulk['id']}/items", params=filters)
     found: list[dict[str, Any]] = answer.json()["items"]
     return found
+
+
+async def test_an_asset_that_cannot_be_asked_holds_no_other_up(house: House):
+    """As one whose price was stored before anybody looked whether it is an amount."""
+    first, second = [(await house.install())["WIRELESS"] for _ in range(2)]
+    nonsense = {"price": {"amount": "5.001", "currency": "USD"}}
+    only = AssetSelection(ids=[first])
+    poisoned = str(uuid4())
+    bulk_changes.submit(
+        house.served.engine, poisoned, only, change="modify", document=nonsense, at_most=1, key=None, location=""
+    )
+    bulk = await asked(house, change="suspend", assets=[second], due_date=LATER)
+    assert bulk["refused"] == 0
+    await settled(house, f"/v1/assets/changes/{poisoned}")
+    (refused,) = await items(house, {"id": poisoned})
+    assert refused["refusal"] == "The fault is ours; it has been logged."
 
 
 @pytest.mark.req("A19")
@@ -129,12 +149,13 @@ async def test_the_same_request_is_the_same_bulk_change(house: House):
 @pytest.mark.parametrize(
     "body",
     [
-        {"change": "suspend", "assets": ["00000000-0000-0000-0000-000000000000"]},
+        {"change": "suspend", "assets": [ANY]},
         {"change": "suspend", "selection": {"product": "NOTHING"}},
         {"change": "suspend"},
         {"change": "suspend", "selection": {}},
         {"change": "modify", "selection": {"account": "ACME"}},
         {"change": "suspend", "selection": {"account": "ACME"}, "values": {"quantity": 2}},
+        {"change": "modify", "assets": [ANY], "values": {"price": {"amount": "5.001", "currency": "USD"}}},
     ],
 )
 async def test_a_request_that_names_no_assets_or_asks_nothing_is_refused(house: House, body: dict[str, Any]):
