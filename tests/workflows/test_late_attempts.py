@@ -14,8 +14,8 @@ from tests.shop import Shop, hasty, open_shop, stages
 from tests.workflows.catalog import INTERNET, furnish
 from workflows.messages import OrderEnd
 
-HURRIED = hasty(attempt_s=0.5, give_up_s=0.6)
-"""Two attempts, of half a second each."""
+HURRIED = hasty(attempt_s=2, give_up_s=2.2)
+"""Two attempts, of two seconds each: time enough for each to come as far as it is meant to."""
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 STEP = "provision:1"
 """The first of a batch is asked about when nobody knows which step of it takes so long."""
