@@ -88,7 +88,7 @@ async def _revise(world: World, order_id: str, desired: Otherwise) -> None:
     await world.shop.revise(order_id, desired(world.shop.document(order_id)))
 
 
-CANCEL, REVISE, AGAIN, GO_ON = "cancel", "revise", "revise again", "go on"
+CANCEL, REVISE, AGAIN, REST, GO_ON = "cancel", "revise", "revise again", "rest", "go on"
 _SAY: Mapping[str, Callable[[World, str, Otherwise], Awaitable[None]]] = {
     CANCEL: _cancel, REVISE: _revise, AGAIN: _revise,
 }  # fmt: skip
@@ -152,6 +152,8 @@ async def _said(world: World, place: Place, said: Said, order_id: str) -> Mappin
     for word in said:
         if word == GO_ON:
             world.worker.go()
+        elif word == REST:
+            await asyncio.sleep(within_s)
         else:
             saying[word] = asyncio.create_task(
                 _agreed(_SAY[word](world, order_id, wanted.get(word, OTHERWISE[place.story])))

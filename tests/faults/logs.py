@@ -17,7 +17,8 @@ SWITCHED = r"switched to (fail_before|fail_after|lose_answer|refuse)"
 IN_THE_WAY = r"fallouts_one_open|duplicate key value .*fallouts"
 """A row that a story puts in the way of our own records."""
 EVERYWHERE = (SWITCHED, IN_THE_WAY)
-ON_THE_WIRE = (r"neighbour\.(Unavailable|OutcomeUnknown|Unacceptable)", r"(Unavailable|OutcomeUnknown|Unacceptable): ")
+ON_THE_WIRE = (r"(Unavailable|OutcomeUnknown|Unacceptable): ", r"not today", r"CancelledError: Cancelled")
+"""No answer, no sense, a refusal, and an attempt whose time was up."""
 CUT = (
     r"OperationalError",
     r"InterfaceError",

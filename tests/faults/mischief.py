@@ -21,6 +21,7 @@ class Mode(StrEnum):
 
     LOST_AFTER = "lost_after"
     LOST = "lost"
+    SWALLOWED = "swallowed"
     REFUSED_CONNECTION = "refused_connection"
     BROKEN_AFTER = "broken_after"
     TWICE = "twice"
@@ -96,6 +97,11 @@ def _lost(*asked: Any) -> httpx.Response:
     raise httpx.ReadTimeout("no answer", request=request)
 
 
+def _swallowed(_: Mischief, request: httpx.Request) -> httpx.Response:
+    time.sleep(SLOW_S)
+    raise httpx.ReadTimeout("no answer", request=request)
+
+
 def _broken(_: httpx.BaseTransport, request: httpx.Request, __: httpx.Response) -> httpx.Response:
     raise httpx.RemoteProtocolError("the connection ended", request=request)
 
@@ -141,6 +147,7 @@ class _Drip(httpx.SyncByteStream):
 
 _INSTEAD: Mapping[Mode, Callable[[Mischief, httpx.Request], httpx.Response]] = {
     Mode.LOST: _lost,
+    Mode.SWALLOWED: _swallowed,
     Mode.REFUSED_CONNECTION: _refused,
     Mode.E500: _status(500),
     Mode.E503: _status(503),

@@ -327,7 +327,7 @@ _UNDER_WAY = {("request", When.BEFORE): 1, ("answer", When.AFTER): -1}
 
 async def never_slow_for_others(world: World, *, stuck: int = 2 * THREADS) -> Trial:
     """A neighbour that does not answer more orders than a worker can wait for holds up none without it (B3)."""
-    hanging = Mischief(path="/provisioning/activate", mode=Mode.SLOW, times=1_000)
+    hanging = Mischief(path="/provisioning/activate", mode=Mode.SWALLOWED, times=1_000)
     await world.worker.tell([hanging])
     waiting = await asyncio.gather(*(world.shop.start(order(INTERNET)) for _ in range(stuck)))
     mark = world.journal.mark()

@@ -105,14 +105,14 @@ def _raced(race: Callable[[World], Awaitable[Trial]], *parts: str) -> Hunt:
     return hunt
 
 
-def _wished(story: str, *, within: str) -> Hunt:
-    """An order is called off when it passes places whose name holds a word; recorded where nothing is planted."""
+def _wished(story: str, *, within: str, at_most: int = AT_MOST) -> Hunt:
+    """An order is called off while an activity is under way, which then takes its time."""
 
     async def hunt(house: House, plant: str) -> Sequence[Trial]:
         found = await crashes.recorded(house, {story: changes.STORIES[story]})
-        places = [x for x in found if within in str(x.at)][:AT_MOST]
+        places = [x for x in found if x.at.within.startswith(within)][-at_most:]
         assert places, f"no place of {story} is called {within}"
-        tries = changes.wished(places, (changes.CANCEL, changes.GO_ON))
+        tries = changes.wished(places, (changes.CANCEL, changes.REST, changes.GO_ON))
         return await side_by_side(house, tries, heard=_nobody, slots=SLOTS, plants=(plant,), **changes.IN_THESE)
 
     return hunt
@@ -164,8 +164,8 @@ async def _echoed(world: World) -> Trial:
 HUNTS: Mapping[str, tuple[str, Hunt]] = {
     "attempt in the key": ("A1", _killed("wireless_bundle", within="after activity")),
     "no point of no return": ("A1", _killed("wireless_bundle", within="provision")),
-    "no barrier": ("R1", _wished("wireless_bundle", within="after activity")),
-    "try cancel": ("R1", _wished("passing_fault_in_billing", within="initiate_billing (initiate_billing:1): before")),
+    "no barrier": ("R1", _wished("wireless_bundle", within="provision", at_most=2)),
+    "try cancel": ("R1", _wished("passing_fault_in_billing", within="initiate_billing")),
     "events cascade": ("I23", _cascades),
     "unguarded stock": ("R6", _raced(_last_unit)),
     "billed before it runs": ("I15", _told("wireless_bundle")),

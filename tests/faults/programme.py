@@ -47,8 +47,6 @@ NOT_CACHED = 100
 """Places where a worker dies that keeps no run in memory."""
 FROZEN = 20
 """Places where a worker freezes: each costs the seconds that it takes to be taken for dead."""
-WANTED = 500
-"""How many want the last units."""
 WISHED = 30
 """Places where more than one thing is wished, in every order."""
 
@@ -264,8 +262,8 @@ class Programme:
     async def _races(self, there: House) -> AsyncIterator[Part]:
         for rows, race, parts in (
             ("R5", races.same_key, (WORKER, API)),
-            ("R6", partial(races.last_units, units=1, wanted=WANTED), (WORKER,)),
-            ("R6", partial(races.last_units, units=WANTED // 5, wanted=WANTED), (WORKER,)),
+            ("R6", partial(races.last_units, units=1, wanted=300), (WORKER,)),
+            ("R6", partial(races.last_units, units=40, wanted=200), (WORKER,)),
             ("R7", races.one_asset, (WORKER,)),
             ("R10", races.late_commit, (WORKER, API)),
             ("R10", races.two_of_each, (WORKER, API)),
