@@ -32,6 +32,7 @@ NOT_MEANT = frozenset(
         ("plan_items", "actual_at"),
         ("accounts", "billing_synced_at"),
         ("orders", "requested_start"),
+        ("purchases", "ends"),
     }
 )
 """What lies ahead on purpose; and what only tells when a worker heard of something, by its own clock."""

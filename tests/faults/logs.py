@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ CUT = (
     r"server closed the connection",
 )
 FROZEN = (*CUT, r"Cannot find activity to cancel")
+TOO_LONG = r"payload_limits"
 A_BUG = (r"a bug", r"Nondetermini")
 AWAY = (*CUT, r"RPCError", r"tonic|transport error|Connection refused|connect error|UNAVAILABLE", *ON_THE_WIRE)
 
@@ -53,16 +55,18 @@ _COLOURS = re.compile(r"\x1b\[\d*m")
 
 def _wrong(told: str) -> Iterator[str]:
     """Errors, exceptions, and what is no line of ours at all, unless it is a warning of Temporal's."""
-    for line in filter(str.strip, told.splitlines()):
-        try:
-            said: dict[str, Any] = json.loads(line)
-        except ValueError:
-            words = _COLOURS.sub("", line)
-            if not _WARNING.match(words):
-                yield words
-            continue
-        if said.get("level") in WRONG or "exception" in said:
-            yield "\n".join(str(said.get(x, "")) for x in ("event", "error", "exception"))
+    for is_ours, lines in groupby(filter(str.strip, told.splitlines()), key=lambda x: x.startswith("{")):
+        if is_ours:
+            yield from filter(None, map(_said, lines))
+        elif words := "\n".join(x for x in (_COLOURS.sub("", y) for y in lines) if not _WARNING.match(x)):
+            yield words
+
+
+def _said(line: str) -> str:
+    """What one of our lines says, if something went wrong."""
+    said: dict[str, Any] = json.loads(line)
+    is_wrong = said.get("level") in WRONG or "exception" in said
+    return "\n".join(str(said.get(x, "")) for x in ("event", "error", "exception")) if is_wrong else ""
 
 
 _WARNING = re.compile(r"\S+ +(WARN|INFO) ")

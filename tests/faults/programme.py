@@ -276,7 +276,8 @@ class Programme:
 
     async def _poison(self, there: House) -> AsyncIterator[Part]:
         what = "words that are too long"
-        yield await self._part("D5", what, self._side_by_side(there, poison.wordy(), slots=2))
+        doing = self._side_by_side(there, poison.wordy(), slots=2)
+        yield await self._part("D5", what, doing, expected=[logs.TOO_LONG])
         what = "bugs that some orders meet: others go on, these are seen, and go on when the bug is mended"
         part = await self._part("D6", what, poison.poisoned(there), expected=A_BUG)
         for trial in part.trials:
