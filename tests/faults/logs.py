@@ -63,8 +63,11 @@ def _wrong(told: str) -> Iterator[str]:
 
 
 def _said(line: str) -> str:
-    """What one of our lines says, if something went wrong."""
-    said: dict[str, Any] = json.loads(line)
+    """What one of our lines says, if something went wrong; who died in the middle of a line says nothing."""
+    try:
+        said: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return ""
     is_wrong = said.get("level") in WRONG or "exception" in said
     return "\n".join(str(said.get(x, "")) for x in ("event", "error", "exception")) if is_wrong else ""
 
