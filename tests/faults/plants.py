@@ -101,13 +101,16 @@ def _started_by_cursor() -> None:
         with engine.begin() as connection:
             rows = connection.execute(submissions._UNSTARTED, {"age_s": age_s, "limit": limit})
             forgotten = [x for x in map(submissions._as_submitted, rows) if x.number > seen]
-            newest = connection.execute(text("SELECT max(number) FROM orderloom.orders")).scalar_one()
+            newest = connection.execute(_NEWEST, {"age_s": age_s}).scalar_one()
         if forgotten:
             submissions.mark_started(engine, start(forgotten))
         seen = max(seen, newest or 0)
         return len(forgotten)
 
     submissions.start_forgotten = start_forgotten
+
+
+_NEWEST = text("SELECT max(number) FROM orderloom.orders WHERE submitted_at < now() - make_interval(secs => :age_s)")
 
 
 def _retry_on_422() -> None:
@@ -258,10 +261,6 @@ ALL: Mapping[str, Plant] = {
     "echo": Plant("an error tells the input back", _echo),
     "float money": Plant("money goes through floating point", _float_money),
     "naive time": Plant("dates are those of the wall clock, without a zone", _naive_time),
-    "written before said": Plant(
-        "a fallout is written down before what went wrong is on record",
-        _set(UnderWay, _put_on_record=UnderWay._record),
-    ),
     "planned anew": Plant(
         "a plan is made anew after its worker died",
         _set(PostgresRecords, synchronizations=lambda *_: frozenset()),
