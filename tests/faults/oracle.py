@@ -228,10 +228,12 @@ class Record:
         self._roots_past_return |= {_root(x["id"]) for x in steps if x["id"].partition(":")[0] in NO_RETURN}
 
     def ended(self, asked: Any, outcomes: Any) -> None:
-        """The outcome of an activity is known: of steps, of one that was taken back, or of something else."""
+        """The outcome of an activity is known: of steps, of one that was taken back or done late, or of something else."""
         match asked, outcomes:
             case _, [*steps]:
                 self._outcomes.update(x["step"] for x in steps if x.get("again_in_s") is None)
+            case _, {"done": {"step": step}}:
+                self._outcomes[step] += 1
             case {"step": {"id": step, "generation": generation}}, None:
                 self._undone.add(f"{step}:{generation}")
             case _:
@@ -279,8 +281,9 @@ async def _record(world: World, order: str, *, by: set[int]) -> Record:
                     record.sent(asked[event.event_id])
             case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                 ended = event.activity_task_completed_event_attributes
-                if _pid(ended.identity) in by:
-                    record.ended(asked[ended.scheduled_event_id], _read(ended.result.payloads))
+                told = _read(ended.result.payloads)
+                if _pid(ended.identity) in by or _is_late(told):
+                    record.ended(asked[ended.scheduled_event_id], told)
             case EventType.EVENT_TYPE_MARKER_RECORDED:
                 marker = event.marker_recorded_event_attributes
                 if counts[marker.workflow_task_completed_event_id] and "result" in marker.details:
@@ -288,6 +291,11 @@ async def _record(world: World, order: str, *, by: set[int]) -> Record:
             case _:
                 pass
     return record
+
+
+def _is_late(told: Any) -> bool:
+    """Whether a run was told, by whoever wanted to ask a person, that a step is done by now: nobody repeats it then."""
+    return isinstance(told, dict) and told.get("done") is not None
 
 
 def _pid(identity: str) -> int:
