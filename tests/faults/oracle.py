@@ -228,7 +228,7 @@ class Record:
         self._roots_past_return |= {_root(x["id"]) for x in steps if x["id"].partition(":")[0] in NO_RETURN}
 
     def ended(self, asked: Any, outcomes: Any) -> None:
-        """The outcome of an activity is known: of steps, of one that was taken back or done late, or of something else."""
+        """The outcome of an activity is known: of steps, of one taken back, of one done late, or of something else."""
         match asked, outcomes:
             case _, [*steps]:
                 self._outcomes.update(x["step"] for x in steps if x.get("again_in_s") is None)
