@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.faults.programme import KILLS_AT_LEAST, WITHIN_S, Programme
+from tests.faults.programme import KILLS_AT_LEAST, NOT_AGAIN_AT_MOST, WITHIN_S, Programme
 
 RESULTS = Path(__file__).parents[2] / "faults" / "results.json"
 
@@ -48,8 +48,11 @@ def _wrong(results: Mapping[str, Any]) -> Iterator[str]:
     """What keeps any run from being good: something is broken, was not tried, or not found."""
     if results["violations"]:
         yield f"{results['violations']} violations"
-    if results["points_covered"] != results["points_recorded"]:
-        yield f"{results['points_covered']} of {results['points_recorded']} points were struck"
+    struck, recorded, not_again = (results[f"points_{x}"] for x in ("covered", "recorded", "not_passed_again"))
+    if struck + not_again != recorded:
+        yield f"{struck} of {recorded} points were struck, {not_again} more were not passed again"
+    if not_again > NOT_AGAIN_AT_MOST * recorded:
+        yield f"{not_again} of {recorded} points were not passed again"
     if results["planted_caught"] != results["planted"]:
         yield f"{results['planted_caught']} of {results['planted']} planted bugs were caught"
 

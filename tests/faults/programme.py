@@ -38,6 +38,10 @@ from tests.faults.trials import SLOTS, Trial, Try, shuffled, side_by_side
 from tests.faults.worlds import API, NEIGHBOURS, WORKER
 
 KILLS_AT_LEAST = 1_000
+NOT_AGAIN_AT_MOST = 0.01
+"""The share of the points that may have been passed by chance when they were recorded."""
+MISSED_AT_MOST = 0.1
+"""Of places that count already, and are struck once more."""
 WITHIN_S = 25 * 60
 """All of it, on two cores that do nothing else."""
 WALKS = 200
@@ -87,6 +91,12 @@ class Part:
     def covered(self) -> int:
         """At how many of the points something was struck, or asked, for real."""
         return len(self.recorded & {self.point(x.place) for x in self.trials if x.struck and x.place})
+
+    @property
+    def chance(self) -> int:
+        """How many points were passed when they were recorded, and then never again."""
+        missed = {self.point(x.place) for x in self.trials if x.place and not x.struck and not x.violations}
+        return len(self.recorded & missed - {self.point(x.place) for x in self.trials if x.struck and x.place})
 
     @property
     def slowest_s(self) -> float | None:
@@ -171,7 +181,10 @@ class Programme:
     ) -> Part:
         began = time.monotonic()
         trials = await doing
-        untried = changes.one_sided(trials, among=among) if among else ()
+        untried = [*changes.one_sided(trials, among=among)] if among else []
+        missed = sum(x.place is not None and not x.struck for x in trials)
+        if not recorded and missed > MISSED_AT_MOST * len(trials):
+            untried.append(f"N1: {missed} of {len(trials)} places were never passed")
         return Part(
             rows=rows,
             what=what,
@@ -326,6 +339,7 @@ class Programme:
         return {
             "points_recorded": sum(len(x.recorded) for x in self.done),
             "points_covered": sum(x.covered for x in self.done),
+            "points_not_passed_again": sum(x.chance for x in self.done),
             "kills": self._sum("kills"),
             "redeliveries_predicted": self._sum("predicted"),
             "redeliveries_seen": sum(y.repeated for x in self.done for y in x.trials if y.kills),

@@ -33,6 +33,7 @@ class Trial:
 
     what: str
     struck: bool = True
+    """Whether it came to that; when it never did, the place was passed by chance."""
     place: Place | None = None
     """Where it was struck, or asked."""
     kills: int = 0
