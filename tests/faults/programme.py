@@ -1,5 +1,6 @@
 """The whole fault programme, part after part: what it does, what came of it, and the one table at the end."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,9 @@ from tests.faults.worlds import API, NEIGHBOURS, WORKER
 KILLS_AT_LEAST = 1_000
 NOT_AGAIN_AT_MOST = 0.01
 """The share of the points that may have been passed by chance when they were recorded."""
+HUNTS_AT_ONCE = 4
+TOLD_AT_ONCE = 3
+"""Stories of one clock."""
 MISSED_AT_MOST = 0.1
 """Of places that count already, and are struck once more."""
 WITHIN_S = 25 * 60
@@ -299,15 +303,20 @@ class Programme:
         yield part
 
     async def _time(self, there: House) -> AsyncIterator[Part]:
-        run = partial(self._side_by_side, there, slots=len(clocks.TOLD))
-        for ahead_s in (clocks.YEARS_S, -clocks.YEARS_S):
-            what = f"the worker's clock is {ahead_s / clocks.YEARS_S * 10:+.0f} years off"
-            yield await self._part("TI1", what, run(clocks.dated(), ahead_s=ahead_s))
-        for zone in clocks.ZONES:
-            yield await self._part("TI3", f"the worker is in {zone}", run(clocks.dated(), zone=zone))
-        for moment, (at, zone) in clocks.MOMENTS.items():
-            doing = run(clocks.passing(), begins=datetime.fromisoformat(at) - clocks.BEFORE, zone=zone)
-            yield await self._part("TI3", f"{moment} while orders are under way", doing)
+        async def together(tries: Callable[[], Sequence[Try]], worlds_: Iterable[Mapping[str, object]]) -> list[Trial]:
+            doing = (self._side_by_side(there, tries(), slots=TOLD_AT_ONCE, **joined) for joined in worlds_)
+            return [x for trials in await asyncio.gather(*doing) for x in trials]
+
+        off = [{"ahead_s": x} for x in (clocks.YEARS_S, -clocks.YEARS_S)]
+        yield await self._part("TI1", "the worker's clock is ten years off, both ways", together(clocks.dated, off))
+        zones = [{"zone": x} for x in clocks.ZONES]
+        what = f"the worker is in {', '.join(clocks.ZONES)}"
+        yield await self._part("TI3", what, together(clocks.dated, zones))
+        moments = [
+            {"begins": datetime.fromisoformat(at) - clocks.BEFORE, "zone": zone} for at, zone in clocks.MOMENTS.values()
+        ]
+        what = f"{', '.join(clocks.MOMENTS)}, while orders are under way"
+        yield await self._part("TI3", what, together(clocks.passing, moments))
 
     async def _versions(self, there: House) -> AsyncIterator[Part]:
         yield await self._part(
@@ -317,13 +326,19 @@ class Programme:
         yield await self._part("U2", what, versions.upgraded(there))
 
     async def hunt(self, there: House) -> None:
-        """Put bugs in, one after the other."""
-        for plant in planted.HUNTS:
-            began = time.monotonic()
-            caught = await planted.hunted(there, plant)
+        """Put bugs in, each in worlds of its own."""
+        few = asyncio.Semaphore(HUNTS_AT_ONCE)
+
+        async def one(plant: str) -> None:
+            async with few:
+                began = time.monotonic()
+                caught = await planted.hunted(there, plant)
             self.caught.append(caught)
-            outcome = f"caught: {caught.seen[0][:200]}" if caught.holds else "[red]not caught[/]"
-            self.console.print(f"{caught.by}: {plant} ({time.monotonic() - began:.0f} s): {outcome}", soft_wrap=True)
+            outcome = f"caught: {escape(caught.seen[0][:200])}" if caught.holds else "[red]not caught[/]"
+            took = f"{time.monotonic() - began:.0f} s"
+            self.console.print(f"{caught.by}: {plant} ({took}): {outcome}", highlight=False, soft_wrap=True)
+
+        await asyncio.gather(*map(one, planted.HUNTS))
 
     async def _outages(self, folder: Path) -> AsyncIterator[Part]:
         async with outages.opened(folder) as (there, servers):
