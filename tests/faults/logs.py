@@ -26,7 +26,7 @@ CUT = (
     r"connection .*(closed|lost|terminated)",
     r"server closed the connection",
 )
-FROZEN = (*CUT, r"Cannot find activity to cancel")
+FROZEN = (*CUT, r"Cannot find activity to cancel", r"CancelledError: Cancelled")
 TOO_LONG = r"payload_limits"
 A_BUG = (r"a bug", r"Nondetermini")
 AWAY = (*CUT, r"RPCError", r"tonic|transport error|Connection refused|connect error|UNAVAILABLE", *ON_THE_WIRE)
