@@ -144,7 +144,7 @@ class BillingActivities:
         proofs = sending.earlier.of(proving).values()
         return max((datetime.fromisoformat(x["at"]) for x in proofs), default=None) or self.clock()
 
-    @activity.defn(name=Undo.VOID_INITIATED.value)
+    @activity.defn(name=Undo.VOID_INITIATED.value, no_thread_cancel_exception=True)
     def void_initiated(self, taken: Taken) -> None:
         """Take back what was initiated for a bundle, each service with its products; nothing was charged (5.4)."""
         take_back(self.journal, taken, self._void)

@@ -43,7 +43,7 @@ class CatalogActivities:
     catalogs: Catalogs
     clock: Callable[[], datetime]
 
-    @activity.defn(name="synchronize_catalog")
+    @activity.defn(name="synchronize_catalog", no_thread_cancel_exception=True)
     def synchronize(self) -> SyncOutcome:
         """Ask billing for its products, and publish the catalog with them if it breaks no rule (B18, B32, B62).
 

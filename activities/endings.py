@@ -41,7 +41,7 @@ class EndingActivities:
     work_list: WorkList
     clock: Callable[[], datetime]
 
-    @activity.defn(name="end_services")
+    @activity.defn(name="end_services", no_thread_cancel_exception=True)
     def end_services(self) -> EndingsSeen:
         """Have all that has reached its end be disconnected; what cannot be is on the work list until it can."""
         now, after = self.clock(), FIRST

@@ -99,7 +99,7 @@ class InventoryActivities:
         result = _RETIRED.dump_python(answer, mode="json")
         return Done(step=sending.item.id, key=sending.key, at=self.clock(), result=result)
 
-    @activity.defn(name=Undo.RELEASE.value)
+    @activity.defn(name=Undo.RELEASE.value, no_thread_cancel_exception=True)
     def release(self, taken: Taken) -> None:
         """Give back what a reserve step holds; harmless when it holds nothing (2.7)."""
         take_back(self.journal, taken, lambda _, __, did, undo: self.inventory.release(key=undo, reservation=did))

@@ -101,7 +101,7 @@ class ProvisioningActivities:
         held = sending.earlier.of([step]).get(step, {}).get("held", ())
         return {x["pool"]: tuple(x["values"]) for x in held if x["pool"] and x["line"] in sending.item.lines}
 
-    @activity.defn(name=Undo.DEACTIVATE.value)
+    @activity.defn(name=Undo.DEACTIVATE.value, no_thread_cancel_exception=True)
     def deactivate(self, taken: Taken) -> None:
         """Take a service down; harmless when it never ran (2.7)."""
         take_back(

@@ -60,7 +60,7 @@ class ReconciliationActivities:
     clock: Callable[[], datetime]
     grace: timedelta
 
-    @activity.defn(name="reconcile")
+    @activity.defn(name="reconcile", no_thread_cancel_exception=True)
     def reconcile(self, id: str) -> Reconciled:  # noqa: A002
         """Compare network, billing and our record as of now, and write down what came of it under an id (F06, F07).
 

@@ -183,7 +183,7 @@ class RecordActivities:
     propagated: PropagatedFields = STATE_ONLY
     due: DueTimes = field(default_factory=lambda: DUE)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def validate(self, ref: OrderRef) -> Validation:
         """Whether the order still breaks no rule, now that its turn has come; if so it is decomposed (W2).
 
@@ -198,7 +198,7 @@ class RecordActivities:
             return Validation(violations=tuple(f"{x.code} {x.line or ''}".strip() for x in told))
         return Validation(decomposition=begun or self._stored(in_flight))
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def decompose(self, ref: OrderRef) -> Decomposition:
         """Decompose an order that was validated when that was a step of its own."""
         in_flight = self.records.load(ref)
@@ -225,12 +225,12 @@ class RecordActivities:
         standing = self.records.standing(in_flight.id)
         return replace(self.plan_rest(PlanRest(ref=standing.ref, after=0)), standing=standing)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def standing(self, ref: OrderRef) -> Standing:
         """How far the order is by our rows; changes nothing."""
         return self.records.standing(ref.order)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def plan_rest(self, rest: PlanRest) -> Decomposition:
         """The page of the stored plan that comes after its first steps."""
         in_flight = self.records.load(rest.ref)
@@ -283,7 +283,7 @@ class RecordActivities:
             case broken:
                 return Refused(code=broken[0].code, message="; ".join(f"{x.line}: {x.message}" for x in broken))
 
-    @activity.defn(name=Undo.UNCLAIM.value)
+    @activity.defn(name=Undo.UNCLAIM.value, no_thread_cancel_exception=True)
     def unclaim(self, taken: Taken) -> None:
         """Let others change the assets that a bundle has claimed."""
         item = self.records.load(taken.ref).item(taken.step.id)
@@ -315,7 +315,7 @@ class RecordActivities:
                 dates |= dict.fromkeys(found.changes, at)
         return dates
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def transition(self, transition: Transition) -> Freed | None:
         """Bring the order to a state, and say why; who waits for its assets, should it be final."""
         asked = transition
@@ -328,7 +328,7 @@ class RecordActivities:
         found = (self.records.next_on(in_flight, root, now=now) for root in in_flight.order.bundles)
         return Freed(wakes=tuple(dict.fromkeys(x for x in found if x is not None)))
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def compare(self, revising: Revising) -> Amendment:
         """What a revision of the order would make of its plan (2.7); changes nothing."""
         if not self.records.has_revision(revising.ref):
@@ -348,12 +348,12 @@ class RecordActivities:
             requested_start=after.order.requested_start,
         )
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def judge(self, judgment: Judgment) -> str | None:
         """Write down whether a revision is accepted (2.3): the code when it is not, as the order may have ended."""
         return self.records.judge(judgment)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def revise(self, revised: Revised) -> Ended:
         """Let a revision be in force: its lines, its plan (2.7)."""
         before, after = self.records.load(revised.before), self.records.load(revised.ref)
@@ -361,17 +361,17 @@ class RecordActivities:
         items = after.plan(unsynced_accounts=told).items if revised.planned else ()
         return Ended(order_state=self.records.revise(revised, after.order, items, compare(before, after)))
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def assess(self, assessment: Assessment) -> None:
         """Write down that a cancellation was asked for, and the answer (2.3)."""
         self.records.assess(assessment)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def approve(self, approved: Approved) -> None:
         """Write down that somebody has approved the order, or rejected it (F31)."""
         self.records.approve(approved.ref.order, approved.approval, request=approved.request, then=approved.then)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def open_fallout(self, fallout: Fallout) -> Opened:
         """Put a step that needs a person on the work list, unless it is done by now."""
         urgency = priority(
@@ -386,7 +386,7 @@ class RecordActivities:
         done = None if late is None else Outcome(step=fallout.step, at=late.at, order_state=late.order_state)
         return Opened(priority=urgency, due_at=self.clock() + within, done=done)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def close_fallout(self, closing: Closing) -> None:
         """Take a decided fallout off the work list; a correction becomes part of the order."""
         if closing.correction is not None:
@@ -394,7 +394,7 @@ class RecordActivities:
         lines = self.records.load(closing.ref).item(closing.step).lines
         self.records.close_fallout(closing, lines=self._propagated(closing.ref, lines, closing.line_state))
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def end_root(self, end: RootEnd) -> Ended:
         """Give a root bundle up, after what was done for it is undone."""
         state = self.records.end_root(end.ref.order, end.root, end.state)

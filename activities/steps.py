@@ -31,7 +31,7 @@ class StepActivities:
     sends: Mapping[Function, Send]
     clock: Callable[[], datetime]
 
-    @activity.defn(dynamic=True)
+    @activity.defn(dynamic=True, no_thread_cancel_exception=True)
     def steps(self, told: Sequence[RawValue]) -> tuple[Outcome, ...]:
         """Carry out a batch. In the history it is called what it does: ``reserve, initiate_billing`` (W2)."""
         name = activity.info().activity_type
@@ -42,7 +42,8 @@ class StepActivities:
     def _carry_out(self, batch: Batch) -> tuple[Outcome, ...]:
         """Carry out steps in their order, and write down those that are done, also when a later one fails.
 
-        A step that waits for one that was refused, or is still at work, is left for another batch.
+        A step that waits for one that was refused, or is still at work, is left for another batch. Nothing interrupts
+        what is being done: an attempt whose time is up ends between two steps.
         """
         in_flight = self.journal.load(batch.ref)
         self._put_on_record(batch, in_flight)
@@ -53,6 +54,8 @@ class StepActivities:
         answers: dict[str, Done | Working | Refused] = {}
         try:
             for step in batch.steps:
+                if activity.is_cancelled():  # its time is up: what is left is for another attempt
+                    break
                 item = in_flight.item(step.id)
                 if undone.isdisjoint(item.depends_on):
                     answers[step.id] = answer = self.sends[item.function](

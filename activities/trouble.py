@@ -27,12 +27,12 @@ class TroubleActivities:
 
     work_list: WorkList
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def report_trouble(self, finding: Finding) -> None:
         """Put what does not succeed on the work list; twice is once (5.4)."""
         self.work_list.open([finding])
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def end_trouble(self, subject: str) -> None:
         """Take it off again, now that it has succeeded."""
         self.work_list.close([subject], reason="it succeeded")

@@ -127,7 +127,7 @@ class WatchActivities:
     runs: Callable[[Client, str], Runs]
     clock: Callable[[], datetime]
 
-    @activity.defn(name="watch")
+    @activity.defn(name="watch", no_thread_cancel_exception=True)
     async def watch(self) -> Look:
         """Look once, and bring the work list up to date with what is found; twice is once (P3)."""
         looking = _Looking(self.rows, self.runs(activity.client(), activity.info().task_queue), self.clock())

@@ -78,7 +78,9 @@ class Boundaries:
                 self._pass(order, Boundary(told, nth, "after"))
 
         delattr(watched, _DEFINITION)
-        return activity.defn(name=name)(watched) if name else activity.defn(dynamic=True)(watched)
+        if name:
+            return activity.defn(name=name, no_thread_cancel_exception=True)(watched)
+        return activity.defn(dynamic=True, no_thread_cancel_exception=True)(watched)
 
     def _pass(self, order: str, boundary: Boundary) -> None:
         self.passed.setdefault(order, []).append(boundary)

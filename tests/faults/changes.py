@@ -179,8 +179,14 @@ def one_sided(trials: Sequence[Trial], *, among: Callable[[Trial], str]) -> Sequ
     return [
         f"N3: {where}: {word} was answered {sum(answers.values())} times, and never {'no' if answers[True] else 'yes'}"
         for (where, word), answers in heard.items()
-        if len(answers) < len((True, False)) and not (where in TOO_LATE and answers[False])
+        if len(answers) < len((True, False)) and not ((where in TOO_LATE or _is_late(where, word)) and answers[False])
     ]
+
+
+def _is_late(where: str, word: str) -> bool:
+    """Whether a wish comes after a cancellation, in an order of wishes: where that was refused it is too late."""
+    said = where.split(", ")
+    return word != CANCEL and CANCEL in said[: said.index(word) if word in said else 0]
 
 
 def _untrue(world: World, order_id: str) -> Sequence[str]:

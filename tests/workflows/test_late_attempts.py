@@ -11,7 +11,7 @@ from adapters.switches import Mode, Switch
 from domain.order import State
 from tests.builders import order
 from tests.conftest import Database
-from tests.shop import Shop, hasty, open_shop, stages
+from tests.shop import Activities, Shop, hasty, open_shop, stages
 from tests.workflows.catalog import INTERNET, furnish
 from workflows.messages import OrderEnd
 
@@ -44,6 +44,21 @@ async def test_nobody_is_asked_about_a_step_that_is_done_by_then(house: Shop) ->
     assert (await handle.result()).state is State.COMPLETED
     assert house.rows("SELECT * FROM orderloom.fallouts") == []
     assert house.one("SELECT count(*) FROM billing.service_instances WHERE status = 'active'") == 2
+
+
+async def test_nothing_interrupts_an_activity_in_the_midst_of_a_statement(
+    database: Database, temporal_client: Client
+) -> None:
+    """A connection that goes back to the pool in the midst of something would be another one's trouble."""
+    seen: list[bool] = []
+
+    def look(activities: Activities) -> Activities:
+        seen.extend(getattr(x, "__temporal_activity_definition").no_thread_cancel_exception for x in activities)
+        return activities
+
+    async with open_shop(database.app_url, temporal_client, around=look):
+        assert seen
+        assert all(seen)
 
 
 async def test_a_run_that_was_reset_withdraws_the_question_when_the_step_succeeds(house: Shop) -> None:
