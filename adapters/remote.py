@@ -24,6 +24,9 @@ from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 CONNECT_S = 2.0
 READ_S = 10.0
 """For each read, and for the whole answer: a trickle of bytes is no answer."""
+MOST_IN_DOUBT = 2
+"""How many requests wait at once for a neighbour that has let one time out, until it answers one again. Each takes a
+thread: orders that do not need it would wait for it as well (B3)."""
 LARGEST_ANSWER = 1_000_000
 LONGEST_PAUSE_S = 3_600.0
 """A neighbour that asks for a longer pause is asked again after this one."""
@@ -51,6 +54,8 @@ class Remote:
             trust_env=False,
             transport=transport,
         )
+        self._under_way = set[httpx.Request]()
+        self._is_in_doubt = False
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -104,6 +109,20 @@ class Remote:
         return answer
 
     def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        if self._is_in_doubt and len(self._under_way) >= MOST_IN_DOUBT:
+            raise Unavailable("it has not answered, and others wait for it already")
+        self._under_way.add(request)
+        try:
+            answer = self._exchanged(request)
+        except httpx.TimeoutException:
+            self._is_in_doubt = True
+            raise
+        finally:
+            self._under_way.discard(request)
+        self._is_in_doubt = False
+        return answer
+
+    def _exchanged(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         try:
             response = self._http.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

@@ -13,6 +13,7 @@ import pytest
 from adapters.billing.client import BillingClient
 from adapters.inventory.client import InventoryClient
 from adapters.provisioning.client import ProvisioningClient
+from adapters.remote import MOST_IN_DOUBT
 from domain.inventory import Demand
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 from domain.provisioning import NetworkService, Working
@@ -130,6 +131,58 @@ def test_who_is_not_there_did_nothing():
             network.activate(key=KEY, service=SERVICE)
         with pytest.raises(Unavailable):
             network.query(key=KEY)
+
+
+class Mute(httpx.BaseTransport):
+    """Lets whoever asks wait, until it is told to answer; then the wait is over for those who wait, without one."""
+
+    def __init__(self) -> None:
+        self.waiting, self.answers = threading.Semaphore(0), threading.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.answers.is_set():
+            return httpx.Response(204, stream=httpx.ByteStream(b""))
+        self.waiting.release()
+        self.answers.wait(20)
+        raise httpx.ReadTimeout("no answer", request=request)
+
+
+def test_a_neighbour_that_does_not_answer_is_waited_for_by_few_until_it_does():
+    """The others are told at once: their threads are wanted elsewhere."""
+    network, mute = ProvisioningClient("http://mute", transport=(transport := Mute())), 3
+    first = [threading.Thread(target=_unanswered, args=(network,)) for _ in range(mute)]
+    for asking_ in first:
+        asking_.start()
+        assert transport.waiting.acquire(timeout=10), "nobody knows yet that it does not answer"
+    transport.answers.set()
+    for asking_ in first:
+        asking_.join()
+    transport.answers.clear()
+
+    few = [threading.Thread(target=_unanswered, args=(network,)) for _ in range(MOST_IN_DOUBT)]
+    for asking_ in few:
+        asking_.start()
+        assert transport.waiting.acquire(timeout=10)
+    with pytest.raises(Unavailable, match="others wait for it already"):
+        network.query(key=KEY)
+    transport.answers.set()
+    for asking_ in few:
+        asking_.join()
+
+    assert network.query(key=KEY) is None
+    transport.answers.clear()
+    more = [threading.Thread(target=_unanswered, args=(network,)) for _ in range(mute)]
+    for asking_ in more:
+        asking_.start()
+        assert transport.waiting.acquire(timeout=10), "it has answered since"
+    transport.answers.set()
+    for asking_ in more:
+        asking_.join()
+
+
+def _unanswered(network: ProvisioningClient) -> None:
+    with contextlib.suppress(Unavailable):
+        network.query(key=KEY)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
