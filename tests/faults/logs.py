@@ -17,7 +17,9 @@ SWITCHED = r"switched to (fail_before|fail_after|lose_answer|refuse)"
 """An embedded neighbour that was told to fail."""
 IN_THE_WAY = r"fallouts_one_open|duplicate key value .*fallouts"
 """A row that a story puts in the way of our own records."""
-EVERYWHERE = (SWITCHED, IN_THE_WAY)
+TOO_LATE = r"Cannot find activity to cancel"
+"""Temporal gives up an attempt that has just ended."""
+EVERYWHERE = (SWITCHED, IN_THE_WAY, TOO_LATE)
 ON_THE_WIRE = (r"(Unavailable|OutcomeUnknown|Unacceptable): ", r"not today", r"CancelledError: Cancelled")
 """No answer, no sense, a refusal, and an attempt whose time was up."""
 CUT = (
@@ -26,7 +28,7 @@ CUT = (
     r"connection .*(closed|lost|terminated)",
     r"server closed the connection",
 )
-FROZEN = (*CUT, r"Cannot find activity to cancel", r"CancelledError: Cancelled")
+FROZEN = (*CUT, r"CancelledError: Cancelled")
 TOO_LONG = r"payload_limits"
 A_BUG = (r"a bug", r"Nondetermini")
 AWAY = (*CUT, r"RPCError", r"tonic|transport error|Connection refused|connect error|UNAVAILABLE", *ON_THE_WIRE)
