@@ -11,7 +11,7 @@ STATEMENT_TIMEOUT_MS = 8_000
 """Below every activity's time limit: a statement gives up before its caller does."""
 
 _OPTIONS = (
-    f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC -c idle_in_transaction_session_timeout=30000"
+    f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC -c idle_in_transaction_session_timeout=10000"
     " -c plan_cache_mode=force_generic_plan"  # what is prepared is planned once: it finds its rows by key in any case
 )
 
