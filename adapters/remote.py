@@ -117,6 +117,9 @@ class Remote:
         except httpx.TimeoutException:
             self._is_in_doubt = True
             raise
+        except Unacceptable:  # an answer, if no good one
+            self._is_in_doubt = False
+            raise
         finally:
             self._under_way.discard(request)
         self._is_in_doubt = False

@@ -134,55 +134,50 @@ def test_who_is_not_there_did_nothing():
 
 
 class Mute(httpx.BaseTransport):
-    """Lets whoever asks wait, until it is told to answer; then the wait is over for those who wait, without one."""
+    """Lets whoever asks wait for nothing, until it answers: with ``says``."""
 
     def __init__(self) -> None:
-        self.waiting, self.answers = threading.Semaphore(0), threading.Event()
+        self.waiting, self.answers, self.says = threading.Semaphore(0), threading.Event(), b""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if self.answers.is_set():
-            return httpx.Response(204, stream=httpx.ByteStream(b""))
+            return httpx.Response(200 if self.says else 204, stream=httpx.ByteStream(self.says))
         self.waiting.release()
         self.answers.wait(20)
         raise httpx.ReadTimeout("no answer", request=request)
 
+    @contextlib.contextmanager
+    def waited_for(self, network: ProvisioningClient, *, by: int) -> Iterator[None]:
+        """So many ask, and wait; they are let go at the end of the block, from which on it answers."""
 
-def test_a_neighbour_that_does_not_answer_is_waited_for_by_few_until_it_does():
-    """The others are told at once: their threads are wanted elsewhere."""
-    network, mute = ProvisioningClient("http://mute", transport=(transport := Mute())), 3
-    first = [threading.Thread(target=_unanswered, args=(network,)) for _ in range(mute)]
-    for asking_ in first:
-        asking_.start()
-        assert transport.waiting.acquire(timeout=10), "nobody knows yet that it does not answer"
-    transport.answers.set()
-    for asking_ in first:
-        asking_.join()
-    transport.answers.clear()
+        def ask() -> None:
+            with contextlib.suppress(Unavailable):
+                network.query(key=KEY)
 
-    few = [threading.Thread(target=_unanswered, args=(network,)) for _ in range(MOST_IN_DOUBT)]
-    for asking_ in few:
-        asking_.start()
-        assert transport.waiting.acquire(timeout=10)
-    with pytest.raises(Unavailable, match="others wait for it already"):
+        self.answers.clear()
+        asking = [threading.Thread(target=ask) for _ in range(by)]
+        for thread in asking:
+            thread.start()
+            assert self.waiting.acquire(timeout=10), "it was not asked"
+        yield
+        self.answers.set()
+        for thread in asking:
+            thread.join()
+
+
+@pytest.mark.parametrize("says", [b"", b"nonsense", b" " * 1_000_001])
+def test_a_neighbour_that_does_not_answer_is_waited_for_by_few_until_it_does(says: bytes):
+    """The others are told at once: their threads are wanted elsewhere. What makes no sense is an answer, too."""
+    mute = Mute()
+    network, mute.says = ProvisioningClient("http://mute", transport=mute), says
+    with mute.waited_for(network, by=MOST_IN_DOUBT + 1):
+        pass
+    with mute.waited_for(network, by=MOST_IN_DOUBT), pytest.raises(Unavailable, match="others wait for it already"):
         network.query(key=KEY)
-    transport.answers.set()
-    for asking_ in few:
-        asking_.join()
-
-    assert network.query(key=KEY) is None
-    transport.answers.clear()
-    more = [threading.Thread(target=_unanswered, args=(network,)) for _ in range(mute)]
-    for asking_ in more:
-        asking_.start()
-        assert transport.waiting.acquire(timeout=10), "it has answered since"
-    transport.answers.set()
-    for asking_ in more:
-        asking_.join()
-
-
-def _unanswered(network: ProvisioningClient) -> None:
-    with contextlib.suppress(Unavailable):
+    with contextlib.suppress(Unacceptable):
         network.query(key=KEY)
+    with mute.waited_for(network, by=MOST_IN_DOUBT + 1):
+        pass
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])

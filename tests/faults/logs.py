@@ -17,9 +17,9 @@ SWITCHED = r"switched to (fail_before|fail_after|lose_answer|refuse)"
 """An embedded neighbour that was told to fail."""
 IN_THE_WAY = r"fallouts_one_open|duplicate key value .*fallouts"
 """A row that a story puts in the way of our own records."""
-TOO_LATE = r"Cannot find activity to cancel"
+JUST_ENDED = r"Cannot find activity to cancel"
 """Temporal gives up an attempt that has just ended."""
-EVERYWHERE = (SWITCHED, IN_THE_WAY, TOO_LATE)
+EVERYWHERE = (SWITCHED, IN_THE_WAY, JUST_ENDED)
 ON_THE_WIRE = (r"(Unavailable|OutcomeUnknown|Unacceptable): ", r"not today", r"CancelledError: Cancelled")
 """No answer, no sense, a refusal, and an attempt whose time was up."""
 CUT = (
