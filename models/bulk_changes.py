@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.asset import IN_PROFILE
 from domain.order import State
-from models.submissions import ACTOR, Clash, Key, remember
+from models.submissions import ACTOR, Clash, Key, clash, remember
 from models.tables import quoted
 from models.views import BELOW, Found, Listed, Ordering, Page, first, listed
 
@@ -159,10 +159,7 @@ def submit(
             if key:
                 remember(connection, key, status=202, location=location, answer={"id": bulk})
     except IntegrityError as error:
-        diagnosis = getattr(error.orig, "diag", None)
-        if diagnosis is None or diagnosis.constraint_name != Clash.KEY:
-            raise
-        return Clash.KEY
+        return clash(error, among=(Clash.KEY,))
     return None
 
 

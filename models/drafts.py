@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.order import Order
-from models.submissions import ACTOR, ORDER, Clash, Key, remember
+from models.submissions import ACTOR, ORDER, Clash, Key, clash, remember
 from models.views import Listed, Ordering, Page, listed
 from sql.connections import autocommit
 
@@ -62,10 +62,7 @@ def save(engine: Engine, draft: Draft, *, key: Key | None, location: str, answer
             if key:
                 remember(connection, key, status=201, location=location, answer=answer)
     except IntegrityError as error:
-        diagnosis = getattr(error.orig, "diag", None)
-        if diagnosis is None or diagnosis.constraint_name != Clash.KEY:
-            raise
-        return Clash.KEY
+        return clash(error, among=(Clash.KEY,))
     return None
 
 

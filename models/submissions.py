@@ -4,7 +4,7 @@ Each is one statement, hence one transaction and one round trip.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -358,14 +358,19 @@ def remember(
     connection.execute(_REMEMBER_ALONE, _remembering(key, status=status, location=location, answer=answer))
 
 
+def clash(error: IntegrityError, *, among: Iterable[Clash] = Clash) -> Clash:
+    """Which of the constraints forbade it; what none of them did is raised again."""
+    diagnosis = getattr(error.orig, "diag", None)
+    for known in among:
+        if diagnosis is not None and diagnosis.constraint_name == known:
+            return known
+    raise error
+
+
 def _store(
     connection: Connection, statement: Prepared, parameters: Mapping[str, Any], *, actor: str = ACTOR
 ) -> Row[Any] | Clash:
     try:
         return statement.on(connection, actor=actor, **parameters).one()
     except IntegrityError as error:
-        diagnosis = getattr(error.orig, "diag", None)
-        clashes = [x for x in Clash if diagnosis and x.value == diagnosis.constraint_name]
-        if not clashes:
-            raise
-        return clashes[0]
+        return clash(error)
