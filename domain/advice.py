@@ -62,9 +62,10 @@ def _defaults(line: OrderLine, catalog: Catalog, lines: Counter[tuple[str | None
 
 
 def _dates_of(line: OrderLine) -> Iterator[Violation]:
-    """New lines do not begin by themselves: an order begins as a whole, a service runs from its activation (5.3)."""
-    if line.service_start is not None and line.action is Action.ADD:
-        message = "It is kept and shown, and nothing is started by it: see the order's requested_start."
+    """An order begins as a whole; a service runs and is billed from its activation: no other date moves that (5.3)."""
+    is_given = line.action is Action.ADD or "service_start" in (line.changes or ())
+    if line.service_start is not None and is_given:
+        message = "It is kept and shown, and nothing is started or billed by it: see the order's requested_start."
         yield _warning("DATE_NOT_USED", "C15", message, "service_start", line)
 
 

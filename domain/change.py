@@ -47,6 +47,8 @@ _PROMOTION: Mapping[str | None, ChargeTrigger] = {
 _BY_PROMOTION = frozenset({Action.UPDATE, Action.DELETE})
 _NEVER_NONE = frozenset({*ACCOUNT_FIELDS, "quantity", "attributes", "service_start"})
 
+_HALVES = frozenset({Action.MOVE_ADD, Action.MOVE_DELETE})
+
 Lines = tuple[OrderLine, ...]
 
 
@@ -151,9 +153,13 @@ def _paired(order: Order, facts: Facts) -> Order:
     halves = {old: new.id for old, new in joined.items() if new.action is Action.MOVE_ADD}
     halves |= {new: old for old, new in halves.items()}
 
+    days = {old: new.due_date or order.by_id[old].due_date for old, new in joined.items()}
+    days |= {joined[old].id: day for old, day in days.items()}
+
     def paired(line: OrderLine) -> OrderLine:
         root = joined[line.root].id if line.root in joined else line.root
-        return replace(line, root=root, related_line=halves.get(line.id))
+        related = halves.get(line.id) if line.action in _HALVES else line.related_line
+        return replace(line, root=root, related_line=related, due_date=line.due_date or days.get(line.id))
 
     return replace(order, lines=tuple(map(paired, order.lines)))
 
@@ -266,9 +272,10 @@ class _Bundle:
         asset = asset_of(self.tree, line)
         if asset is None or line.action is Action.ADD:
             return line
+        whole = self._changed(line, asset)
         if line.action is Action.UPDATE:
-            return self._changed(line, asset)
-        return replace(line, changes=None, **with_assets_of(line, asset))
+            return whole
+        return replace(whole, changes=whole.changes or None, **with_assets_of(line, asset))
 
     def _changed(self, line: OrderLine, asset: Asset) -> OrderLine:
         """A line that says what is to be otherwise, and nothing else."""

@@ -191,6 +191,32 @@ def _an_update_changes_something(place: Place, _: Reading) -> Iterator[Violation
         yield broken("ASSET_STATE", "A19", "The asset is that already: nothing would change.", place.line, "action")
 
 
+def _what_is_given_has_a_meaning(place: Place, _: Reading) -> Iterator[Violation]:
+    """Only an update, or a move, gives an asset new values (A19, B54): elsewhere they would be lost without a word.
+
+    What an asset is already may be said of it anywhere.
+    """
+    line = place.line
+    if line.action not in (*_NEW, Action.UPDATE):
+        for name in line.changes or ():
+            message = "This action changes nothing else about the asset: leave the value out, or update the asset."
+            yield broken("STRUCTURE", "A19", message, line, name)
+    if line.location is not None and line.action is not Action.ADD:
+        message = "Only what is new is taken from a stock location: leave it out."
+        yield broken("STRUCTURE", "A19", message, line, "location")
+    if line.related_line is not None and line.action not in (Action.MOVE_ADD, Action.MOVE_DELETE):
+        message = "Only the two halves of a move name each other: leave it out."
+        yield broken("STRUCTURE", "2.2", message, line, "related_line")
+
+
+def _what_is_one_change_is_due_on_one_day(place: Place, reading: Reading) -> Iterator[Violation]:
+    """The lines of a bundle, and both halves of a move or replacement, are carried out together (2.2, C35)."""
+    line, told = place.line, place.above is not None and place.above.line.due_date == place.line.due_date
+    if place.tree and not told and line.due_date not in (None, reading.order.by_id[line.root].due_date):
+        message = "It is carried out together with the line that it stands under, or belongs to: on that line's day."
+        yield broken("STRUCTURE", "C35", message, line, "due_date")
+
+
 def _what_is_held_keeps_its_quantity(place: Place, reading: Reading) -> Iterator[Violation]:
     """More or fewer of what has numbers out of a pool, or was delivered, are ordered or disconnected (B56, F13)."""
     asset = place.asset
@@ -260,6 +286,8 @@ RULES: tuple[Rule, ...] = (
     _simple_bundle_ends_as_a_whole,
     _enough_is_left,
     _an_update_changes_something,
+    _what_is_given_has_a_meaning,
+    _what_is_one_change_is_due_on_one_day,
     _what_is_held_keeps_its_quantity,
     _only_what_is_bought_and_goes_on_has_another_price,
     _a_move_has_two_halves,

@@ -50,7 +50,7 @@ class DifferenceClass(StrEnum):
 class RecordedService:
     """A service in our own record: an asset that is not inactive, with the instance its cross-reference names.
 
-    ``account`` is the customer's.
+    ``account`` is the customer's. It is billed ``since`` it was activated, whatever start its profile is given later.
     """
 
     service: str

@@ -185,7 +185,7 @@ def _service_holds_what_is_billed(place: Place, _: Reading) -> Iterator[Violatio
 
 def _a_charge_is_made_by_us(place: Place, reading: Reading) -> Iterator[Violation]:
     """What a change costs is added to the order by itself (B26), and what is new costs nothing besides."""
-    if not reading.order.is_about_assets:
+    if place.below or not reading.order.is_about_assets:
         message = "What a change costs is added by itself: leave this line out, or its `related_line`."
         yield broken("STRUCTURE", "B26", message, place.line, "related_line")
 

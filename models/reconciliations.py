@@ -42,7 +42,7 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('orderloom.reconciliations')
 
 _RECORDED = text("""
     SELECT CAST(x.asset AS text) AS service, x.billing_id AS service_instance, a.product, a.account, a.service_account,
-           a.billing_account, a.quantity, a.service_start AS since
+           a.billing_account, a.quantity, x.valid_from AS since
       FROM orderloom.cross_references AS x JOIN orderloom.assets AS a ON a.id = x.asset
      WHERE x.kind = 'service_instance' AND x.valid_to IS NULL AND x.asset > CAST(:after AS uuid)
      ORDER BY x.asset LIMIT :limit

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.asset import Asset
-from domain.order import Action
+from domain.order import CHANGEABLE, Action
 from tests.builders import Line, asset, facts, line
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -27,9 +27,9 @@ INSTALLED = facts(*wireless_assets(), INTERNET, EVENT, arrived=NOW)
 
 def about(named: Asset, action: Action, *below: Line, **fields: Any) -> Line:
     """A line about an asset; what is given beside is what an update changes."""
-    changes = tuple(x for x in fields if x not in ("due_date", "related_line"))
+    changes = tuple(x for x in fields if x in CHANGEABLE)
     updates = action in (Action.UPDATE, Action.MOVE_ADD)
-    return line("", *below, asset=named.id, action=action, changes=changes if updates else None, **fields)
+    return line("", *below, asset=named.id, action=action, changes=changes if updates else changes or None, **fields)
 
 
 def moved_to(**fields: Any) -> Line:

@@ -48,10 +48,11 @@ class LineIn(Shape):
     lines: Annotated[list["LineIn"], Field(max_length=MAX_LINES)] = Field(default_factory=list)
 
     def changes(self, action: Action, before: Collection[str] = ()) -> tuple[str, ...] | None:
-        """What a line that changes something gives a new value: all that it names, or has named ``before``."""
-        if action not in (Action.UPDATE, Action.MOVE_ADD):
+        """What a line about an asset gives a value: all that it names, or has named ``before``."""
+        if action is Action.ADD:
             return None
-        return tuple(x for x in CHANGEABLE if x in self.model_fields_set or x in before)
+        named = tuple(x for x in CHANGEABLE if x in self.model_fields_set or x in before)
+        return named if action in (Action.UPDATE, Action.MOVE_ADD) else named or None
 
 
 HEADER = (

@@ -93,6 +93,14 @@ def test_the_start_of_a_new_line_starts_nothing():
     assert advice(dated) == [("DATE_NOT_USED", "1", "service_start")]
 
 
+@pytest.mark.req("C23")
+def test_the_start_that_an_update_names_moves_no_bill():
+    day = date(2026, 4, 1)
+    update = order(line("INTERNET", action=Action.UPDATE, asset="a", changes=("service_start",), service_start=day))
+    assert ("DATE_NOT_USED", "1", "service_start") in advice(update)
+    assert advice(changed(update, "1", changes=("service_end",))) == []
+
+
 @pytest.mark.req("W7")
 def test_an_external_id_that_is_taken_is_told_before_it_is_submitted():
     mine = replace(order(line("INTERNET")), external_id="crm-1")

@@ -496,6 +496,60 @@ def test_an_update_that_changes_nothing_is_refused():
     assert broken(raw(about(WIRELESS_ASSET, Action.UPDATE, about(PLAN, Action.UPDATE, price=DOLLARS[5])))) == []
 
 
+@pytest.mark.req("A19", "B54")
+@pytest.mark.parametrize("action", [Action.SUSPEND, Action.RESUME, Action.DELETE, Action.NONE])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("price", DOLLARS[5]),
+        ("quantity", 2),
+        ("attributes", {"apn": "fast"}),
+        ("billing_account", "OTHER-BA"),
+        ("service_id", None),
+        ("service_end", date(2026, 7, 1)),
+        ("location", "NORTH"),
+        ("related_line", "2"),
+    ],
+)
+def test_a_value_that_nobody_would_look_at_is_refused(action: Action, name: str, value: object):
+    resting = AssetStatus.SUSPENDED if action is Action.RESUME else AssetStatus.ACTIVE
+    internet = replace(INTERNET, status=resting, service_id="555-0100")
+    given = raw(about(internet, action, **{name: value}))
+    assert broken(given, facts(internet, arrived=NOW)) == [("STRUCTURE", "1", name)]
+
+
+@pytest.mark.req("A19")
+def test_what_an_asset_is_already_may_be_said_of_it_and_a_location_means_nothing_to_an_update():
+    as_it_is = about(WIRELESS_ASSET, Action.SUSPEND, quantity=1, billing_account="ACME-BA", attributes={})
+    assert broken(raw(as_it_is)) == []
+    assert {x.changes for x in whole(raw(as_it_is)).lines} == {None}
+    update = about(INTERNET, Action.UPDATE, service_id="555-0199", location="NORTH")
+    assert broken(raw(update)) == [("STRUCTURE", "1", "location")]
+    left = about(INTERNET, Action.MOVE_DELETE, price=DOLLARS[5])
+    assert broken(raw(moved_to(service_point="SP-2"), left)) == [("STRUCTURE", "2", "price")]
+
+
+@pytest.mark.req("C35", "B53", "B69")
+def test_both_halves_of_a_move_or_a_replacement_are_due_on_one_day():
+    new = line("WIRELESS", line("PLAN"), replaces=INTERNET.id, **accounts_of(order(line("PLAN")).lines[0]))
+    day = {"due_date": date(2026, 7, 1)}
+    for other, action in ((moved_to(service_point="SP-2"), Action.MOVE_DELETE), (new, Action.DELETE)):
+        on_a_day = replace(other, fields=other.fields | day)
+        apart = raw(on_a_day, about(INTERNET, action, due_date=date(2026, 7, 2)))
+        assert broken(apart) == [("STRUCTURE", "2", "due_date")]
+        for halves in ((on_a_day, about(INTERNET, action)), (other, about(INTERNET, action, **day))):
+            assert broken(raw(*halves)) == []
+            assert [x.due_date for x in whole(raw(*halves)).roots] == [day["due_date"]] * 2
+
+
+@pytest.mark.req("C35")
+def test_a_part_is_changed_on_the_day_of_the_line_that_it_stands_under():
+    part = about(TEXTING, Action.SUSPEND, due_date=date(2026, 7, 2))
+    sooner = raw(about(WIRELESS_ASSET, Action.NONE, part, due_date=date(2026, 7, 1)))
+    assert broken(sooner) == [("STRUCTURE", "1.1", "due_date")]
+    assert broken(raw(about(WIRELESS_ASSET, Action.NONE, part, due_date=date(2026, 7, 2)))) == []
+
+
 @pytest.mark.req("B44", "B54")
 def test_the_accounts_of_a_simple_bundle_change_together_or_not_at_all():
     assert ("SSB_ACCT", "1", "billing_account") in broken(
@@ -660,7 +714,10 @@ def test_a_line_that_is_no_charge_of_ours_is_none_whatever_it_names():
     ("given", "problem"),
     [
         (raw(line("WIRELESS", line("PLAN"), line("FEE"))), ("STRUCTURE", "1.suspend", "related_line")),
-        (raw(about(WIRELESS_ASSET, Action.SUSPEND, line("FEE", line("FEE")))), ("STRUCTURE", "1.suspend", "product")),
+        (
+            raw(about(WIRELESS_ASSET, Action.SUSPEND, line("FEE", line("FEE")))),
+            ("STRUCTURE", "1.suspend", "related_line"),
+        ),
     ],
 )
 def test_nobody_else_makes_a_charge_or_puts_anything_into_one(given: Order, problem: tuple[str, str, str]):

@@ -246,6 +246,23 @@ async def test_a_component_ends_and_its_service_goes_on(shop: Shop):
     await shop.is_sound()
 
 
+@pytest.mark.req("A17")
+async def test_what_joined_a_part_before_it_joined_its_tree_is_disconnected_with_all_of_it(
+    shop: Shop, database: Database
+):
+    wireless = await installed(shop)
+    basic = shop.asset(wireless["created_by_order"], "1.5.1")
+    downgrade(database.owner_url, "0017")
+    with shop.engine.begin() as connection:
+        connection.execute(text("UPDATE orderloom.assets SET root = parent WHERE id = :a"), {"a": basic["id"]})
+    assert [*await shop.broken()] == ["I18-tree"]
+    upgrade(database.owner_url)
+    assert str(shop.asset(wireless["created_by_order"], "1.5.1")["root"]) == wireless["id"]
+    await shop.changed(raw(about(wireless, Action.DELETE)))
+    assert billed(shop)["SMS-BASIC"] == "cancelled"
+    await shop.is_sound()
+
+
 async def test_what_was_installed_before_assets_knew_their_numbers_gives_them_back_too(shop: Shop, database: Database):
     wireless = await installed(shop)
     downgrade(database.owner_url, "0015")

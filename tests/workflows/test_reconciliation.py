@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -95,6 +95,19 @@ async def test_what_orders_have_brought_about_is_the_same_on_both_sides(shop: Sh
     }
     assert not standing(shop)
     assert not fallouts(shop)
+
+
+@pytest.mark.req("C23", "B57")
+async def test_another_start_in_the_profile_changes_nothing_on_the_network_and_in_billing(shop: Shop) -> None:
+    """It is billed from the day on which it was activated, and that is right."""
+    service = asset(shop, await shop.fulfil(order(WIRELESS)))
+    starts = {"service_start": date(2020, 1, 1), "changes": ("service_start",)}
+    await shop.changed(raw(line("", asset=service, action=Action.UPDATE, **starts)))
+    shown = shop.one("SELECT service_start FROM orderloom.assets WHERE id = :a", a=service)
+    assert shown == datetime(2020, 1, 1, tzinfo=UTC)
+    outcome = await shop.reconcile()
+    assert (outcome.active, outcome.billed, outcome.by_class) == (1, 1, {})
+    await shop.is_sound()
 
 
 @pytest.mark.req("F07")
