@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     workflow_sandbox: WorkflowSandbox = WorkflowSandbox.OFF
     """`off`: 12 ms of CPU less for each order. The guard is for whoever changes workflows: every test works in it."""
 
-    worker_threads: int = Field(default=16, ge=1, le=256)
+    worker_threads: int = Field(default=16, ge=2, le=256)
     """How many activities a worker runs at once; also the size of its database pool."""
 
     worker_cached_workflows: int = Field(default=5_000, ge=1)

@@ -154,11 +154,17 @@ def neighbours(settings: Settings, engine: Engine) -> Joined[Inventory, Provisio
     """The neighbours the settings name."""
     if settings.neighbours is Neighbours.EMBEDDED:
         return embedded(engine)
+    most = most_at_once(settings.worker_threads)
     return Joined(
-        inventory=InventoryClient(str(settings.inventory_url)),
-        provisioning=ProvisioningClient(str(settings.provisioning_url)),
-        billing=BillingClient(str(settings.billing_url)),
+        inventory=InventoryClient(str(settings.inventory_url), at_once=most),
+        provisioning=ProvisioningClient(str(settings.provisioning_url), at_once=most),
+        billing=BillingClient(str(settings.billing_url), at_once=most),
     )
+
+
+def most_at_once(threads: int) -> int:
+    """How many threads may wait for one neighbour: of either half, local or not, some are left for others (B3)."""
+    return max(threads * 3 // 8, 1)
 
 
 def embedded(engine: Engine, clock: Clock = now) -> Joined[EmbeddedInventory, EmbeddedProvisioning, EmbeddedBilling]:

@@ -7,10 +7,12 @@ what it would mean.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from threading import Semaphore
 from typing import Any
 from urllib.parse import quote
 
@@ -24,9 +26,13 @@ from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 CONNECT_S = 2.0
 READ_S = 10.0
 """For each read, and for the whole answer: a trickle of bytes is no answer."""
+AT_ONCE = 8
+"""How many requests are under way to a neighbour at once, if nobody says otherwise. Each takes a thread, for which orders
+that do not need this neighbour would wait (B3)."""
+PLACE_WITHIN_S = 0.2
+"""How long a request waits until it is one of them: as long as a neighbour that is well takes for a few answers."""
 MOST_IN_DOUBT = 2
-"""How many requests wait at once for a neighbour that has let one time out, until it answers one again. Each takes a
-thread: orders that do not need it would wait for it as well (B3)."""
+"""How many wait at once for the answers of operations that have let a request time out, until they answer again."""
 LARGEST_ANSWER = 1_000_000
 LONGEST_PAUSE_S = 3_600.0
 """A neighbour that asks for a longer pause is asked again after this one."""
@@ -43,7 +49,9 @@ class Remote:
     that changes nothing that is ``Unavailable`` too), ``Unacceptable`` when question or answer make no sense.
     """
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
+    ) -> None:
         """Neither redirects nor the environment lead elsewhere; ``transport`` is for who puts something in between."""
         self._http = httpx.Client(
             base_url=base_url,
@@ -54,8 +62,9 @@ class Remote:
             trust_env=False,
             transport=transport,
         )
-        self._under_way = set[httpx.Request]()
-        self._is_in_doubt = False
+        self._places, self._places_in_doubt = _Places(at_once), _Places(MOST_IN_DOUBT)
+        self._in_doubt = set[str]()
+        """Operations that have let a request time out, and not answered one since."""
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -90,7 +99,7 @@ class Remote:
     def _answer(
         self, operation: Operation[Any, Answer], request: httpx.Request, fits: Callable[[Answer], bool]
     ) -> Answer:
-        status, headers, body = self._exchange(request)
+        status, headers, body = self._exchange(operation.name, request)
         match status:
             case HTTPStatus.OK | HTTPStatus.ACCEPTED:
                 answer = _read(operation.answer, body)
@@ -108,22 +117,21 @@ class Remote:
             raise Unacceptable(f"{operation.name}: the answer is to another question")
         return answer
 
-    def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
-        if self._is_in_doubt and len(self._under_way) >= MOST_IN_DOUBT:
-            raise Unavailable("it has not answered, and others wait for it already")
-        self._under_way.add(request)
-        try:
-            answer = self._exchanged(request)
-        except httpx.TimeoutException:
-            self._is_in_doubt = True
-            raise
-        except Unacceptable:  # an answer, if no good one
-            self._is_in_doubt = False
-            raise
-        finally:
-            self._under_way.discard(request)
-        self._is_in_doubt = False
-        return answer
+    def _exchange(self, name: str, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        with ExitStack() as places:
+            if name in self._in_doubt:
+                places.enter_context(self._places_in_doubt.one())
+            places.enter_context(self._places.one())
+            try:
+                answer = self._exchanged(request)
+            except httpx.TimeoutException:
+                self._in_doubt.add(name)
+                raise
+            except Unacceptable:  # an answer, if no good one
+                self._in_doubt.discard(name)
+                raise
+            self._in_doubt.discard(name)
+            return answer
 
     def _exchanged(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         try:
@@ -136,6 +144,27 @@ class Remote:
             return response.status_code, response.headers, _body(response)
         finally:
             response.close()
+
+
+class _Places:
+    """So many may wait at once; who comes after them has sent nothing."""
+
+    def __init__(self, most: int) -> None:
+        self._free = Semaphore(most)
+        self._in_vain = False
+        """Whether somebody has waited for a place, and nobody has left one since."""
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One of the places."""
+        if not self._free.acquire(timeout=0.0 if self._in_vain else PLACE_WITHIN_S):
+            self._in_vain = True
+            raise Unavailable("it is slow, and others wait for it already")
+        try:
+            yield
+        finally:
+            self._in_vain = False
+            self._free.release()
 
 
 def aware(*dates: datetime | None) -> bool:

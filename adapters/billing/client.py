@@ -31,7 +31,7 @@ from adapters.billing.operations import (
     Updates,
     Void,
 )
-from adapters.remote import Remote, aware
+from adapters.remote import AT_ONCE, Remote, aware
 from adapters.wire import Operation
 from domain.billing import (
     Account,
@@ -51,8 +51,10 @@ from domain.neighbour import PAGE, Refused
 class BillingClient:
     """Billing at a base URL, which serves what :mod:`adapters.billing.operations` says."""
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._remote = Remote(base_url, transport=transport)
+    def __init__(
+        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._remote = Remote(base_url, at_once=at_once, transport=transport)
 
     def sync_customer(self, *, key: str, account: Account) -> Account | Refused:
         """Make the account known, or bring it up to date (F34)."""

@@ -18,7 +18,7 @@ from adapters.inventory.operations import (
     Retire,
     Settle,
 )
-from adapters.remote import Remote, aware
+from adapters.remote import AT_ONCE, Remote, aware
 from domain.inventory import Delivery, Demand, Reservation, ReservationState, Retired, Retirement
 from domain.neighbour import Refused
 
@@ -26,8 +26,10 @@ from domain.neighbour import Refused
 class InventoryClient:
     """Inventory at a base URL, which serves what :mod:`adapters.inventory.operations` says."""
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._remote = Remote(base_url, transport=transport)
+    def __init__(
+        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._remote = Remote(base_url, at_once=at_once, transport=transport)
 
     def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:
         """Hold everything demanded, or nothing (F11)."""

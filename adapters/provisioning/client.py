@@ -16,7 +16,7 @@ from adapters.provisioning.operations import (
     About,
     Modify,
 )
-from adapters.remote import Remote, aware
+from adapters.remote import AT_ONCE, Remote, aware
 from domain.neighbour import PAGE, Refused
 from domain.provisioning import Activation, NetworkService, RunningService, ServiceState, Working
 
@@ -24,8 +24,10 @@ from domain.provisioning import Activation, NetworkService, RunningService, Serv
 class ProvisioningClient:
     """The network at a base URL, which serves what :mod:`adapters.provisioning.operations` says."""
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._remote = Remote(base_url, transport=transport)
+    def __init__(
+        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._remote = Remote(base_url, at_once=at_once, transport=transport)
 
     def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:
         """Bring a service up (F20)."""

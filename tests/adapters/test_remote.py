@@ -4,7 +4,9 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 from adapters.billing.client import BillingClient
 from adapters.inventory.client import InventoryClient
 from adapters.provisioning.client import ProvisioningClient
-from adapters.remote import MOST_IN_DOUBT
+from adapters.remote import MOST_IN_DOUBT, PLACE_WITHIN_S
 from domain.inventory import Demand
 from domain.neighbour import OutcomeUnknown, Refused, Unacceptable, Unavailable
 from domain.provisioning import NetworkService, Working
@@ -172,11 +174,40 @@ def test_a_neighbour_that_does_not_answer_is_waited_for_by_few_until_it_does(say
     network, mute.says = ProvisioningClient("http://mute", transport=mute), says
     with mute.waited_for(network, by=MOST_IN_DOUBT + 1):
         pass
-    with mute.waited_for(network, by=MOST_IN_DOUBT), pytest.raises(Unavailable, match="others wait for it already"):
+    with mute.waited_for(network, by=MOST_IN_DOUBT), pytest.raises(Unavailable, match="others wait for it"):
         network.query(key=KEY)
     with contextlib.suppress(Unacceptable):
         network.query(key=KEY)
     with mute.waited_for(network, by=MOST_IN_DOUBT + 1):
+        pass
+
+
+def test_what_a_neighbour_does_not_answer_holds_up_nothing_else_that_it_is_asked():
+    mute = Mute()
+    network = ProvisioningClient("http://mute", transport=mute)
+    with mute.waited_for(network, by=MOST_IN_DOUBT):
+        pass
+    with mute.waited_for(network, by=MOST_IN_DOUBT), ThreadPoolExecutor(1) as other:
+        asked = other.submit(network.activate, key=KEY, service=SERVICE)
+        assert mute.waiting.acquire(timeout=10), "it was not asked"
+        mute.answers.set()
+    assert isinstance(asked.exception(), OutcomeUnknown)
+
+
+def test_a_neighbour_is_asked_by_so_many_at_once_and_no_more():
+    """Who comes after them waits for a place, for a moment: others who come then do not wait at all."""
+    mute = Mute()
+    network = ProvisioningClient("http://mute", at_once=2, transport=mute)
+    with mute.waited_for(network, by=2):
+        waited_s = []
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(Unavailable, match="others wait for it"):
+                network.query(key=KEY)
+            waited_s.append(time.monotonic() - began)
+    assert waited_s[0] >= PLACE_WITHIN_S > waited_s[1]
+    assert network.query(key=KEY) is None
+    with mute.waited_for(network, by=2):
         pass
 
 

@@ -326,29 +326,34 @@ _UNDER_WAY = {("request", When.BEFORE): 1, ("answer", When.AFTER): -1}
 
 
 async def never_slow_for_others(world: World, *, stuck: int = 2 * THREADS) -> Trial:
-    """A neighbour that does not answer more orders than a worker can wait for holds up none without it (B3)."""
+    """A neighbour that does not answer more orders than a worker can wait for holds up none without it (B3).
+
+    Neither when it begins, nor when it is known.
+    """
     hanging = Mischief(path="/provisioning/activate", mode=Mode.SWALLOWED, times=1_000)
     await world.worker.tell([hanging])
+    mark, took_s, violations = world.journal.mark(), list[float](), list[str]()
     waiting = await asyncio.gather(*(world.shop.start(order(INTERNET)) for _ in range(stuck)))
-    mark = world.journal.mark()
-    await world.shop.until(lambda: _asks(world.journal.since(mark)) >= stuck, within_s=30)
-    began = time.monotonic()
-    other = await world.shop.start(order(line("HANDSET")))
-    end = await other.result()
-    took_s = time.monotonic() - began
+    for tried in (1, stuck):
+        await world.shop.until(lambda tried=tried: _trying(world.journal.since(mark)) >= tried, within_s=30)
+        began = time.monotonic()
+        end = await (await world.shop.start(order(line("HANDSET")))).result()
+        took_s.append(time.monotonic() - began)
+        violations += [] if end.state is State.COMPLETED else [f"B3: it is {end.state}"]
     still = sum(world.shop.state(x.id.removeprefix("order-")) not in FINAL for x in waiting)
     await world.worker.tell([])
     left = await oracle.quiet(world, world.orders(), within_s=DONE_WITHIN_S)
-    violations = [f"B3: it took {took_s:.1f} s"] if took_s > OTHERS_WITHIN_S else []
-    violations += [] if end.state is State.COMPLETED else [f"B3: it is {end.state}"]
+    violations += [f"B3: it took {x:.1f} s" for x in took_s if x > OTHERS_WITHIN_S]
     violations += [] if still == stuck else [f"N1: only {still} of {stuck} still waited"]
     return Trial(
-        what=f"an order of goods beside {stuck} whose network does not answer takes {took_s:.1f} s",
+        what=f"an order of goods beside {stuck} whose network does not answer takes "
+        f"{' and '.join(f'{x:.1f} s' for x in took_s)}",
         effects=len(oracle.books(world, world.orders())),
         violations=[*left, *violations, *await oracle.broken(world)],
     )
 
 
-def _asks(passed: Sequence[Passed]) -> int:
-    """How often the network was asked to bring something up."""
-    return sum(x.boundary.what == "http POST /provisioning/activate" and x.boundary.when is When.BEFORE for x in passed)
+def _trying(passed: Sequence[Passed]) -> int:
+    """How many orders have begun to bring something up."""
+    begun = (x for x in passed if x.boundary.what == "activity" and x.boundary.when is When.BEFORE)
+    return len({x.order for x in begun if x.boundary.within.startswith("provision")})

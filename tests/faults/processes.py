@@ -121,10 +121,11 @@ async def _work(joining: Joining, armed: Armed) -> None:
 
 
 def _remote(url: str, armed: Armed) -> worker.Joined[Any, Any, Any]:
+    most = worker.most_at_once(THREADS)
     return worker.Joined(
-        inventory=InventoryClient(f"{url}/inventory", transport=Wire(armed)),
-        provisioning=ProvisioningClient(f"{url}/provisioning", transport=Wire(armed)),
-        billing=BillingClient(f"{url}/billing", transport=Wire(armed)),
+        inventory=InventoryClient(f"{url}/inventory", at_once=most, transport=Wire(armed)),
+        provisioning=ProvisioningClient(f"{url}/provisioning", at_once=most, transport=Wire(armed)),
+        billing=BillingClient(f"{url}/billing", at_once=most, transport=Wire(armed)),
     )
 
 
