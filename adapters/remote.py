@@ -27,8 +27,8 @@ CONNECT_S = 2.0
 READ_S = 10.0
 """For each read, and for the whole answer: a trickle of bytes is no answer."""
 AT_ONCE = 8
-"""How many requests are under way to a neighbour at once, if nobody says otherwise. Each takes a thread, for which orders
-that do not need this neighbour would wait (B3)."""
+"""How many requests are under way to a neighbour at once, if nobody says otherwise. Each takes a thread, and orders
+that do not need this neighbour would wait for one (B3)."""
 PLACE_WITHIN_S = 0.2
 """How long a request waits until it is one of them: as long as a neighbour that is well takes for a few answers."""
 MOST_IN_DOUBT = 2

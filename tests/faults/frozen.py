@@ -13,6 +13,9 @@ from tests.faults.trials import Trial, Try, told
 from tests.faults.worlds import WORKER, World
 
 QUIET_S = 0.5
+AT_REST_WITHIN_S = 60.0
+"""Temporal hands tasks to a worker that stands still for as long as it holds its questions open: up to five, each lost for
+the time of an attempt, which is 8 s in the longest story. PostgreSQL ends its transaction after 10 s."""
 
 
 def freezes(found: Sequence[Place]) -> Sequence[Try]:
@@ -32,7 +35,7 @@ async def frozen(world: World, story: Story, at: Boundary, *, name: str) -> Tria
     mark, before = world.journal.mark(), len(world.orders())
     zombie = world.worker
     await zombie.arm(Strike(at=at, deed=Deed.FREEZE))
-    telling = asyncio.create_task(told(world, story, before))
+    telling = asyncio.create_task(told(world, story, before, within_s=AT_REST_WITHIN_S))
     while not telling.done() and not _stands_still(zombie.pid):  # noqa: ASYNC110 - nobody in this process could set an event
         await asyncio.sleep(0.02)
     struck = _stands_still(zombie.pid)

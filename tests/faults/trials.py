@@ -142,7 +142,9 @@ async def _disarmed(world: World, part: str) -> oracle.Death | None:
     return death
 
 
-async def told(world: World, story: Story, before: int) -> Sequence[str]:
+async def told(
+    world: World, story: Story, before: int, *, within_s: float = oracle.QUIET_WITHIN_S
+) -> Sequence[str]:
     """The story is told, and people see to what it leaves open; what is stuck at the end."""
     found: list[str] = []
     run: object = None
@@ -153,7 +155,7 @@ async def told(world: World, story: Story, before: int) -> Sequence[str]:
         world.shop.heal()  # a worker that died took a switch with it: whatever became of the order, it must be right
     except Violated as violated:
         found.append(str(violated))
-    found += await oracle.quiet(world, world.orders()[before:])
+    found += await oracle.quiet(world, world.orders()[before:], within_s=within_s)
     if isinstance(run, WorkflowHandle):
         found += await oracle.ended(run)
     world.shop.heal()
