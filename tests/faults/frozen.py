@@ -14,8 +14,8 @@ from tests.faults.worlds import WORKER, World
 
 QUIET_S = 0.5
 AT_REST_WITHIN_S = 60.0
-"""Temporal hands tasks to a worker that stands still for as long as it holds its questions open: up to five, each lost for
-the time of an attempt, which is 8 s in the longest story. PostgreSQL ends its transaction after 10 s."""
+"""Temporal hands tasks to a worker that stands still for as long as it holds its questions open: up to five, each lost
+for the time of an attempt, which is 8 s in the longest story. PostgreSQL ends its transaction after 10 s."""
 
 
 def freezes(found: Sequence[Place]) -> Sequence[Try]:
