@@ -49,9 +49,7 @@ class Remote:
     that changes nothing that is ``Unavailable`` too), ``Unacceptable`` when question or answer make no sense.
     """
 
-    def __init__(
-        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None) -> None:
         """Neither redirects nor the environment lead elsewhere; ``transport`` is for who puts something in between."""
         self._http = httpx.Client(
             base_url=base_url,

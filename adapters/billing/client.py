@@ -51,9 +51,7 @@ from domain.neighbour import PAGE, Refused
 class BillingClient:
     """Billing at a base URL, which serves what :mod:`adapters.billing.operations` says."""
 
-    def __init__(
-        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None) -> None:
         self._remote = Remote(base_url, at_once=at_once, transport=transport)
 
     def sync_customer(self, *, key: str, account: Account) -> Account | Refused:

@@ -26,9 +26,7 @@ from domain.neighbour import Refused
 class InventoryClient:
     """Inventory at a base URL, which serves what :mod:`adapters.inventory.operations` says."""
 
-    def __init__(
-        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None) -> None:
         self._remote = Remote(base_url, at_once=at_once, transport=transport)
 
     def reserve(self, *, key: str, order: str, demands: Sequence[Demand]) -> Reservation | Refused:

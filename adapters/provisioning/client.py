@@ -24,9 +24,7 @@ from domain.provisioning import Activation, NetworkService, RunningService, Serv
 class ProvisioningClient:
     """The network at a base URL, which serves what :mod:`adapters.provisioning.operations` says."""
 
-    def __init__(
-        self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, base_url: str, *, at_once: int = AT_ONCE, transport: httpx.BaseTransport | None = None) -> None:
         self._remote = Remote(base_url, at_once=at_once, transport=transport)
 
     def activate(self, *, key: str, service: NetworkService) -> Activation | Working | Refused:

@@ -96,13 +96,6 @@ Said = Sequence[str]
 """What is said one after the other; ``GO_ON`` is what lets the worker go on meanwhile, which may end the order."""
 IN_ANY_ORDER: Sequence[Said] = [*itertools.permutations((CANCEL, REVISE, GO_ON))]
 """Who is first: whoever cancels, whoever revises, or who completes it (R3)."""
-AFTERWARDS = "after a cancellation"
-"""What is wished then is counted together: when that was refused, a price may still change, but in few places."""
-
-
-def ordering(trial: Trial) -> str:
-    """What was said in a trial, in its order."""
-    return trial.what.partition(": ")[2].partition(" at ")[0]
 
 
 def wished(found: Sequence[Place], said: Said) -> Sequence[Try]:
@@ -181,20 +174,13 @@ def one_sided(trials: Sequence[Trial], *, among: Callable[[Trial], str]) -> Sequ
     """Where a wish was agreed to each time, or never: of both answers, one was not tried (N3)."""
     heard: dict[tuple[str, str], Counter[bool]] = defaultdict(Counter)
     for x in trials:
-        where = among(x)
         for word, agreed in x.answers.items():
-            heard[AFTERWARDS if _is_late(where, word) else where, word][agreed] += 1
+            heard[among(x), word][agreed] += 1
     return [
         f"N3: {where}: {word} was answered {sum(answers.values())} times, and never {'no' if answers[True] else 'yes'}"
         for (where, word), answers in heard.items()
         if len(answers) < len((True, False)) and not (where in TOO_LATE and answers[False])
     ]
-
-
-def _is_late(where: str, word: str) -> bool:
-    """Whether a wish comes after a cancellation, in an order of wishes."""
-    said = where.split(", ")
-    return word != CANCEL and CANCEL in said[: said.index(word) if word in said else 0]
 
 
 def _untrue(world: World, order_id: str) -> Sequence[str]:

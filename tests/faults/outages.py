@@ -335,7 +335,7 @@ async def never_slow_for_others(world: World, *, stuck: int = 2 * THREADS) -> Tr
     mark, took_s, violations = world.journal.mark(), list[float](), list[str]()
     waiting = await asyncio.gather(*(world.shop.start(order(INTERNET)) for _ in range(stuck)))
     for tried in (1, stuck):
-        await world.shop.until(lambda tried=tried: _trying(world.journal.since(mark)) >= tried, within_s=30)
+        await world.shop.until(partial(_are_trying, world, mark, tried), within_s=30)
         began = time.monotonic()
         end = await (await world.shop.start(order(line("HANDSET")))).result()
         took_s.append(time.monotonic() - began)
@@ -353,7 +353,7 @@ async def never_slow_for_others(world: World, *, stuck: int = 2 * THREADS) -> Tr
     )
 
 
-def _trying(passed: Sequence[Passed]) -> int:
-    """How many orders have begun to bring something up."""
-    begun = (x for x in passed if x.boundary.what == "activity" and x.boundary.when is When.BEFORE)
-    return len({x.order for x in begun if x.boundary.within.startswith("provision")})
+def _are_trying(world: World, mark: int, orders: int) -> bool:
+    """Whether so many orders have begun to bring something up since the mark."""
+    begun = (x for x in world.journal.since(mark) if x.boundary.what == "activity" and x.boundary.when is When.BEFORE)
+    return len({x.order for x in begun if x.boundary.within.startswith("provision")}) >= orders

@@ -142,9 +142,7 @@ async def _disarmed(world: World, part: str) -> oracle.Death | None:
     return death
 
 
-async def told(
-    world: World, story: Story, before: int, *, within_s: float = oracle.QUIET_WITHIN_S
-) -> Sequence[str]:
+async def told(world: World, story: Story, before: int, *, within_s: float = oracle.QUIET_WITHIN_S) -> Sequence[str]:
     """The story is told, and people see to what it leaves open; what is stuck at the end."""
     found: list[str] = []
     run: object = None

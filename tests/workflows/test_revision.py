@@ -275,6 +275,8 @@ async def test_past_the_point_of_no_return_only_what_billing_is_told_may_change_
     with pytest.raises(Declined) as technical:
         await sound.revise(order_id, changed(wanted, "1", quantity=2))
     assert (technical.value.code, technical.value.details) == ("NO_RETURN", ("1", "provision:1"))
+    with pytest.raises(Declined, match="provision:1"):
+        await sound.cancel(order_id)
     assert await sound.revise(order_id, changed(wanted, "1", price=Money(777, "USD"))) == "accepted"
 
     await handle.result()
