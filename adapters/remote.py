@@ -29,7 +29,7 @@ READ_S = 10.0
 AT_ONCE = 8
 """How many requests are under way to a neighbour at once, if nobody says otherwise. Each takes a thread, and orders
 that do not need this neighbour would wait for one (B3)."""
-PLACE_WITHIN_S = 0.2
+PLACE_WITHIN_S = 1.0
 """How long a request waits until it is one of them: as long as a neighbour that is well takes for a few answers."""
 MOST_IN_DOUBT = 2
 """How many wait at once for the answers of operations that have let a request time out, until they answer again."""

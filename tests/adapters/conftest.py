@@ -133,7 +133,7 @@ def neighbours(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Neigh
 
 
 def _client(stack: contextlib.ExitStack, client: type[Client], app: FastAPI) -> Client:
-    return stack.enter_context(contextlib.closing(client(stack.enter_context(served(app)))))
+    return stack.enter_context(contextlib.closing(client(stack.enter_context(served(app)), at_once=THREADS)))
 
 
 @pytest.fixture(autouse=True)
