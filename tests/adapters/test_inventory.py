@@ -343,27 +343,18 @@ def test_goods_delivered_under_another_key_are_not_delivered_again(neighbours: N
     assert (first.at, _stock(neighbours, name).on_hand) == (second.at, 1)
 
 
-@pytest.mark.req("F11", "F08")
-def test_of_many_orders_for_the_last_unit_exactly_one_gets_it(neighbours: Neighbours, name: str):
-    neighbours.own_inventory.supplies.receive(sku=name, quantity=1)
-    answers = at_once(
-        lambda i: neighbours.inventory.reserve(key=f"{name}-{i}", order=name, demands=[Demand(line="1", sku=name)]),
-        MANY,
-    )
-    assert Counter(_code(x) for x in answers) == {"": 1, "NO_STOCK": MANY - 1}
-    assert _stock(neighbours, name).available == 0
-
-
-@pytest.mark.req("F11", "F13")
-def test_of_twice_as_many_orders_as_units_and_numbers_exactly_half_are_served(neighbours: Neighbours, name: str):
-    neighbours.own_inventory.supplies.receive(sku=name, quantity=100)
-    neighbours.own_inventory.supplies.create_range(pool=name, first="000", last="099")
+@pytest.mark.req("F11", "F08", "F13")
+@pytest.mark.parametrize("units", [1, 100])
+def test_of_five_hundred_orders_as_many_are_served_as_there_are_units(neighbours: Neighbours, name: str, units: int):
+    neighbours.own_inventory.supplies.receive(sku=name, quantity=units)
+    neighbours.own_inventory.supplies.create_range(pool=name, first="000", last=f"{units - 1:03}")
     demands = [Demand(line="1", sku=name), Demand(line="2", pool=name)]
-    answers = at_once(lambda i: neighbours.inventory.reserve(key=f"{name}-{i}", order=name, demands=demands), 200)
+    answers = at_once(lambda i: neighbours.inventory.reserve(key=f"{name}-{i}", order=name, demands=demands), 500)
     served = [x for x in answers if isinstance(x, Reservation)]
-    assert Counter(_code(x) for x in answers) == {"": 100, "NO_STOCK": 100}
-    assert len({x.held[1].values for x in served}) == 100
-    assert _states(neighbours, name) == {NumberState.RESERVED: 100}
+    assert Counter(_code(x) for x in answers) == {"": units, "NO_STOCK": 500 - units}
+    assert len({x.held[1].values for x in served}) == units
+    assert _states(neighbours, name) == {NumberState.RESERVED: units}
+    assert _stock(neighbours, name).available == 0
 
 
 @pytest.mark.req("F13")

@@ -290,7 +290,7 @@ async def _reachable(world: World) -> None:
     await world.client.service_client.check_health()
 
 
-async def away_and_back(world: World, *, orders: int = 100, away_s: float = 20.0) -> Trial:
+async def away_and_back(world: World, *, orders: int = 100, away_s: float = 60.0) -> Trial:
     """A neighbour is away while orders queue up: all are done soon after it is back, and it is not overrun (B8)."""
     mark = world.journal.mark()
     world.parts[NEIGHBOURS].kill()
