@@ -78,11 +78,6 @@ class Asset:
         """Whether it runs, or is suspended."""
         return self.status is not AssetStatus.INACTIVE
 
-    def status_at(self, due: datetime) -> AssetStatus:
-        """Its state for whatever is due then: past its end it is inactive (2.2)."""
-        over = self.service_end is not None and self.service_end < due
-        return AssetStatus.INACTIVE if over else self.status
-
     def said(self, field: str) -> Any:  # noqa: ANN401 - as a line says it
         """The value of a changeable field, as an order line says it: dates, not instants."""
         value = getattr(self, field)

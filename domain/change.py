@@ -71,15 +71,21 @@ def due(order: Order, root: str, *, arrived: datetime) -> datetime:
 
 
 def status_when_due(asset: Asset, line: OrderLine, order: Order, tree: Tree, facts: Facts) -> AssetStatus:
-    """The state of an asset when a line is due: past its end it is inactive (2.2).
+    """The state of an asset when a line is due: past its end, or that of what it is part of, it is inactive (2.2).
 
-    What is disconnected as of the day on which it ends by itself is never too late, with all that it consists of.
+    What is disconnected as of the day on which it ends by itself is never too late, with all that it consists of. And
+    what is over by now, and nobody has disconnected yet, goes along with what it is part of.
     """
     root = order.by_id[line.root]
     top = asset_of(tree, root)
     if root.action is Action.DELETE and top is not None and root.due_date == top.said("service_end") is not None:
         return asset.status
-    return asset.status_at(due(order, line.root, arrived=facts.arrived))
+    reaching = line if line.asset != asset.id else order.by_id.get(line.parent or "")
+    ends = [x.service_end for x in (asset, *above(tree, asset)) if x.is_live and x.service_end is not None]
+    if reaching is not None and reaching.action in CASCADING:
+        ends = [x for x in ends if x >= max(facts.arrived, facts.now)]
+    by_then = due(order, line.root, arrived=facts.arrived)
+    return AssetStatus.INACTIVE if any(x < by_then for x in ends) else asset.status
 
 
 def completed(order: Order, catalog: Catalog, facts: Facts) -> Order:

@@ -14,6 +14,7 @@ from domain.violation import Violation
 _RULE = {Action.DELETE: "A20", Action.MOVE_ADD: "2.2", Action.MOVE_DELETE: "2.2"}
 _NEW = frozenset({Action.ADD, Action.MOVE_ADD})
 _OF_WHOLES = frozenset({Action.SUSPEND, Action.RESUME, Action.MOVE_DELETE})
+_RESTS = frozenset({Action.SUSPEND, Action.RESUME})
 _MOVED_AS_A_WHOLE = "It is moved with the service that it is part of."
 DISCONNECTING = "A request has already been made to disconnect this service item"
 
@@ -50,7 +51,8 @@ def _state_allows_it(place: Place, asset: Asset, reading: Reading, rule: str) ->
     is_context = line.action is Action.NONE
     if is_context and not any(x.line.action is Action.ADD for x in place.below):
         return
-    if (other := _disconnecting(asset, reading, place)) is not None:
+    rests_with_the_rest = place.above is not None and line.action is place.above.line.action in _RESTS
+    if not rests_with_the_rest and (other := _disconnecting(asset, reading, place)) is not None:
         yield broken("OPEN_DELETE", "A20", f"{DISCONNECTING}: order {other.number}.", line, "asset")
         return
     status = status_when_due(asset, line, reading.order, place.tree, reading.facts)
@@ -115,7 +117,8 @@ def _lines_follow_their_assets(place: Place, _: Reading) -> Iterator[Violation]:
 def _what_reaches_everything_reaches_everything(place: Place, reading: Reading) -> Iterator[Violation]:
     """What is deleted, suspended, resumed or moved is so with all its parts (A20).
 
-    Those have a line when the order is taken; what has joined since has none, unless the order is revised.
+    Those have a line when the order is taken; what has joined since, or should have ended by now and has not, has none
+    unless the order is revised.
     """
     over = place.above
     whole = over is not None and (over.line.action in CASCADING or over.line.action is Action.MOVE_ADD)
@@ -128,7 +131,7 @@ def _what_reaches_everything_reaches_everything(place: Place, reading: Reading) 
     for part in below(place.tree, place.asset):
         status = status_when_due(part, place.line, reading.order, place.tree, reading.facts)
         if part.id not in reached and status in ALLOWED_ON[place.line.action]:
-            message = f"A {part.product} has become part of it since this was ordered: revise the order to reach it."
+            message = f"A {part.product} is part of it, and was not to be by now: revise the order, and try again."
             yield broken("STRUCTURE", "A20", message, place.line, "lines")
 
 

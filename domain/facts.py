@@ -37,7 +37,7 @@ class Facts:
     Accounts and profiles are those of the order's customer: its account and all below it. An id that is missing here
     does not exist, as far as that customer is concerned. ``assets`` are whole trees as they stand, ``catalogs`` the
     versions they were made from, ``pending`` what is open on them by other orders. The order came at ``arrived``, under
-    ``number``.
+    ``number``; all this is so as of ``now``, where that is later.
     """
 
     accounts: Mapping[str, AccountFact] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class Facts:
     catalogs: Mapping[int, Catalog] = field(default_factory=dict)
     pending: tuple[Pending, ...] = ()
     arrived: datetime = BEFORE_ALL
+    now: datetime = BEFORE_ALL
     number: int = sys.maxsize
 
     @property

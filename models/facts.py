@@ -91,7 +91,7 @@ def with_assets(
         catalogs={x: catalogs.load(connection.engine, x) for x in versions},
         pending=pending,
         arrived=arrived,
-        **({} if number is None else {"number": number}),
+        number=known.number if number is None else number,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from domain.approval import Approval, Verdict
 from domain.asset import NO_TREE, Asset, Busy, Tree
 from domain.billing import Account
-from domain.change import ahead
+from domain.change import ahead, due
 from domain.facts import Facts, lookups
 from domain.fallout import FalloutState, step_subject
 from domain.in_flight import Correction, InFlight, corrected
@@ -995,7 +995,9 @@ class PostgresBeginning:
 
     def may_claim(self, root: str) -> bool:
         """Whether the only bundle of an order that breaks no rule may change its assets already (I20)."""
-        return not self.facts.pending or _objection(self.connection, self.in_flight, self.facts, root) == ()
+        ends = any(x.is_live and x.service_end is not None for x in self.facts.assets.values())
+        is_asked = ends or self.facts.pending
+        return not is_asked or _objection(self.connection, self.in_flight, self.facts, root) == ()
 
     def planned(self, items: Sequence[PlanItem], *, context: Sequence[str], claimed: Mapping[str, Done]) -> bool:
         """Store the plan and begin, with the claims of bundles, by root; whether it was new.
@@ -1030,7 +1032,8 @@ def _objection(connection: Connection, in_flight: InFlight, found: Facts, root: 
     if number is not None:
         return Busy(number=number)
     order = replace(in_flight.order, lines=in_flight.order.bundles[root])
-    return validate(order, in_flight.catalog, replace(found, pending=()))
+    as_it_stands = replace(found, pending=(), now=due(order, root, arrived=found.arrived))
+    return validate(order, in_flight.catalog, as_it_stands)
 
 
 def _about(in_flight: InFlight, root: str) -> list[str]:

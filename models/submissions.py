@@ -6,7 +6,7 @@ Each is one statement, hence one transaction and one round trip.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -223,7 +223,8 @@ def known_later(connection: Connection, order: Order, order_id: str) -> Facts:
     if not mentioned.assets:
         return found
     stored = _as_submitted(_BY_ID.on(connection, id=order_id).one())
-    return with_assets(connection, found, mentioned, arrived=stored.submitted_at, order=order_id, number=stored.number)
+    found = with_assets(connection, found, mentioned, arrived=stored.submitted_at, order=order_id, number=stored.number)
+    return replace(found, now=datetime.now(UTC))
 
 
 def remembered(engine: Engine, key: Key) -> Remembered | None:

@@ -201,8 +201,20 @@ class Shop:
         """Store a revision as the API does: its number."""
         base = revisions.base(self.engine, order)
         assert base is not None
-        found = matched(order, base.order, desired, gone=base.gone, corrections=base.corrections)
+        catalog = catalogs.load(self.engine, base.catalog_version)
+        with submissions.deciding(self.engine, desired) as connection:
+            known = submissions.known_later(connection, desired, order)
+        found = matched(
+            order,
+            base.order,
+            desired,
+            complete=lambda x: completed(x, catalog, known),
+            gone=base.gone,
+            corrections=base.corrections,
+        )
         assert found.violations == ()
+        broken = validate(found.order, catalog, known) if found.order.is_about_assets else ()
+        assert not broken, broken
         new = revisions.New(order_id=order, order=found.order, force=force, actor="ann", reason="changed their mind")
         number = revisions.submit(self.engine, new, base=base, key=None, location="")
         if number is revisions.Refusal.ENDED:

@@ -287,10 +287,13 @@ _EVENTS = (
         id="I24-life",
         statement="An order's states follow one another as the life of an order allows",
         query=f"""
-            SELECT CASE WHEN allowed.after IS NULL THEN format('order %s became %s after %s at event %s',
-                        o.number, e.type, COALESCE(e.before, 'nothing'), e.seq) END AS broken
-              FROM (SELECT order_id, seq, type, lag(type) OVER (PARTITION BY order_id ORDER BY seq) AS before
-                      FROM orderloom.order_events WHERE type IN ({quoted(State)})) AS e
+            SELECT CASE WHEN allowed.after IS NULL AND NOT e.pends_for_a_revision
+                        THEN format('order %s became %s after %s at event %s',
+                                    o.number, e.type, COALESCE(e.before, 'nothing'), e.seq) END AS broken
+              FROM (SELECT order_id, seq, type, before,
+                           before = type AND type = '{State.PENDING}' AND body ? 'revision' AS pends_for_a_revision
+                      FROM (SELECT *, lag(type) OVER (PARTITION BY order_id ORDER BY seq) AS before
+                              FROM orderloom.order_events WHERE type IN ({quoted(State)})) AS e) AS e
               JOIN orderloom.orders AS o ON o.id = e.order_id
               LEFT JOIN (VALUES {_steps()}) AS allowed (before, after)
                    ON allowed.after = e.type AND allowed.before IS NOT DISTINCT FROM e.before

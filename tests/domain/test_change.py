@@ -616,6 +616,20 @@ def test_nothing_more_is_asked_of_what_somebody_has_asked_to_disconnect(day: int
         assert violation.message == "A request has already been made to disconnect this service item: order 1002."
 
 
+@pytest.mark.req("A19", "A20")
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [(Action.SUSPEND, []), (Action.DELETE, [("OPEN_DELETE", "1.vvvvvvvv", "asset")])],
+)
+def test_what_is_to_be_disconnected_later_rests_with_its_service_until_then(action: Action, expected: object):
+    """But it does not end with it: then the later order would find nothing to disconnect."""
+    known = replace(INSTALLED, pending=(pending(1002, at(10), about(VOICEMAIL, Action.DELETE)),))
+    assert broken(raw(about(WIRELESS_ASSET, action)), known) == expected
+    after = raw(about(WIRELESS_ASSET, action, due_date=date(2026, 6, 20)))
+    assert broken(after, known) == []
+    assert "VOICEMAIL" not in {x.product for x in whole(after, known).lines}
+
+
 @pytest.mark.req("A20")
 def test_nothing_is_added_to_what_somebody_has_asked_to_disconnect_or_to_move():
     moved = (moved_to(service_point="SP-2"), about(WIRELESS_ASSET, Action.MOVE_DELETE, due_date=date(2026, 6, 10)))
@@ -698,6 +712,26 @@ def test_a_part_that_ends_before_is_over_by_then(action: Action):
     assert broken(later, ends) == broken(sooner, ends) == []
     assert "VOICEMAIL" not in {x.product for x in whole(later, ends).lines}
     assert "VOICEMAIL" in {x.product for x in whole(sooner, ends).lines}
+
+
+@pytest.mark.req("A19", "A20")
+@pytest.mark.parametrize("action", [Action.SUSPEND, Action.DELETE])
+def test_a_part_that_is_over_and_runs_still_goes_along_with_its_service(action: Action):
+    """Nobody has disconnected it yet: left out, it would run on in a service that rests, or is gone."""
+    ends = replace(INSTALLED, assets={**INSTALLED.assets, TEXTING.id: replace(TEXTING, service_end=at(1))})
+    given = raw(about(WIRELESS_ASSET, action))
+    assert broken(given, ends) == []
+    assert {"TEXTING", "TEXT-BASIC"} <= {x.product for x in whole(given, ends).lines}
+    assert broken(raw(about(TEXTING, action)), ends) == [("ASSET_STATE", "1", "action")]
+
+
+@pytest.mark.req("C23", "A19")
+def test_a_part_takes_no_change_once_what_it_is_part_of_is_over():
+    ends = replace(WIRELESS_ASSET, service_end=at(10))
+    over = replace(INSTALLED, assets={**INSTALLED.assets, ends.id: ends})
+    for given in (about(TEXTING, Action.SUSPEND), about(TEXT_BASIC, Action.UPDATE, attributes={"size": 3})):
+        assert broken(raw(given), over) == []
+        assert broken(raw(given, requested_start=at(11)), over) == [("ASSET_STATE", "1", "action")]
 
 
 @pytest.mark.req("B26")

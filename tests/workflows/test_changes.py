@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import WorkflowHandle
 
 from activities.messages import EndingsSeen
@@ -169,6 +170,43 @@ async def test_an_order_that_is_called_off_before_it_begins_lets_the_next_one_go
     await shop.cancel(first.id)
     await asyncio.wait_for(later.result(), timeout=30)
     assert (shop.state(first.id), shop.state(second.id), status(shop, gift)) == ("cancelled", "completed", "suspended")
+
+
+@pytest.mark.req("C35", "B57")
+async def test_a_change_that_waits_for_its_day_is_carried_out_today_after_all(shop: Shop):
+    gift = await a_gift(shop)
+    stored = shop.change(raw(about(gift, Action.SUSPEND, due_date=soon(40 * 86_400).date())))
+    handle = await shop.run(stored)
+    await shop.until(lambda: shop.state(stored.id) == "pending")
+    await shop.revise(stored.id, raw(about(gift, Action.SUSPEND, due_date=soon(0).date())))
+    await asyncio.wait_for(handle.result(), timeout=30)
+    assert (shop.state(stored.id), status(shop, gift)) == ("completed", "suspended")
+    await shop.is_sound()
+
+
+@pytest.mark.req("A20", "C35")
+async def test_what_should_have_ended_by_then_and_has_not_is_not_left_behind(shop: Shop):
+    """The suspension was ordered for a moment when the part would have ended; it runs still, and a person is asked."""
+    wireless = shop.asset(await shop.fulfil(order(line("WIRELESS", line("RATE"), line("SMS", line("SMS-BASIC"))))))
+    with shop.engine.begin() as connection:
+        ends = text("UPDATE orderloom.assets SET service_end = now() + interval '1 second' WHERE product = 'SMS'")
+        connection.execute(ends)
+    stored = shop.change(raw(about(wireless, Action.SUSPEND), requested_start=soon(2)))
+    assert {x.product for x in stored.order.lines} == {"WIRELESS", "RATE"}
+    handle = await shop.run(stored)
+    fallout = await shop.fallout(stored.id)
+    assert "A SMS is part of it, and was not to be by now" in fallout["message"]
+    await shop.revise(stored.id, raw(about(wireless, Action.SUSPEND), requested_start=stored.order.requested_start))
+    await shop.decide(fallout, "retry")
+    await asyncio.wait_for(handle.result(), timeout=30)
+    assert await ended(shop) == EndingsSeen(ended=1)
+    (id_,) = shop.rows("SELECT CAST(id AS text) AS id FROM orderloom.orders WHERE state = 'acknowledged'")
+    await asyncio.wait_for((await shop.run(submissions.submitted(shop.engine, id_["id"]))).result(), timeout=30)
+    states = shop.rows("SELECT product, status FROM orderloom.assets ORDER BY product")
+    assert {x["product"]: x["status"] for x in states} == {
+        "RATE": "suspended", "SMS": "inactive", "SMS-BASIC": "inactive", "WIRELESS": "suspended",
+    }  # fmt: skip
+    await shop.is_sound()
 
 
 async def ended(shop: Shop) -> EndingsSeen:
