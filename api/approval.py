@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Path, Request, Response
 from structlog.contextvars import bind_contextvars
-from temporalio.client import RPCTimeoutOrCancelledError
 
 from api import answers, errors
 from api.answers import answer
@@ -15,8 +13,7 @@ from api.house import TheHouse
 from api.schemas import examples
 from api.schemas.approval import ApprovalAnswer, ApprovalIn
 from api.schemas.shape import Uuid
-from api.taking import absent
-from models import views
+from api.telling import tell
 from workflows.start import Declined, approve
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=StrictRoute)
@@ -31,21 +28,16 @@ OrderId = Annotated[Uuid, Path(description="The order's id.")]
         **errors.documented(*errors.BODY_ERRORS, 404, 409),
     },
 )
-async def approval(order_id: OrderId, body: ApprovalIn, house: TheHouse) -> Response:
+async def approval(order_id: OrderId, body: ApprovalIn, house: TheHouse, request: Request) -> Response:
     """Approve an order that waits for it, which then goes on, or reject it, which ends it; who and why is kept.
 
     What has to be approved stands in the order's `reason`: the catalog's rules say it (F31).
     """
-    if await run_in_threadpool(views.log_end, house.engine, order_id) is None:
-        raise await run_in_threadpool(absent, house, order_id)
     bind_contextvars(order=order_id)
     try:
-        state = await approve(house.temporal, order_id, body.approval())
+        state = await tell(house, request, order_id, lambda: approve(house.temporal, order_id, body.approval()))
     except Declined as refusal:
         if refusal.code != "NOT_OPEN":
             raise Problem(422, "Not a verdict", "Actor and reason are needed.") from None
         raise Problem(409, "Not waiting", "The order does not wait for approval.") from None
-    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, or no Temporal at all
-        said = "The run did not answer in time; read the order before you say it again."
-        raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
     return answer({"order": order_id, "decision": body.decision, "state": state})

@@ -1,9 +1,11 @@
 """Decisions about fallouts, handed to the runs of their orders: one, or many a few at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from temporalio.client import RPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
@@ -11,9 +13,12 @@ from api.errors import Problem
 from api.findings import decide_finding
 from api.house import House
 from api.schemas.fallouts import Became
+from api.telling import NobodyCarriesItOut
 from domain.progress import Resolution
+from domain.violation import Violation
+from models import views
 from models.views import Found
-from workflows.start import Declined, resolve
+from workflows.start import Declined, NoRun, resolve
 
 AT_ONCE = 10
 """How many decisions of one request are under way at once."""
@@ -36,11 +41,18 @@ async def decide(house: House, fallout: Found, resolution: Resolution) -> str:
         raise Problem(409, "Nothing to decide", "It is tried again by itself, and closed when it succeeds.")
     try:
         return await resolve(house.temporal, fallout["order"], resolution)
+    except NoRun:
+        raise await run_in_threadpool(_without_run, house, fallout["id"]) from None
     except Declined as refusal:
         raise _refused(refusal) from None
     except (RPCTimeoutOrCancelledError, RPCError, RuntimeError):  # no worker, or no Temporal at all
         said = "The run did not answer in time; read the fallout before you decide again."
         raise Problem(503, "Try again later", said, headers={"Retry-After": "5"}) from None
+
+
+def _without_run(house: House, fallout_id: str) -> Problem:
+    found = views.fallout(house.engine, fallout_id)
+    return NobodyCarriesItOut() if found and found["is_open"] else NotOpen()
 
 
 def _refused(refusal: Declined) -> Problem:
@@ -49,33 +61,30 @@ def _refused(refusal: Declined) -> Problem:
             return NotOpen()
         case "NOT_ALLOWED":
             return Problem(409, "Not allowed here", f"{str(refusal).capitalize()}.")
+        case "INPUT":
+            found = Violation(code="INPUT", rule="W5", field="input", message=str(refusal))
+            return Problem(422, "Not a decision", "Nothing was decided; mend the input and decide again.", [found])
         case _:
-            return Problem(422, "Not a decision", "The run does not understand the input; see docs/operations.md.")
+            return Problem(422, "Not a decision", "The run does not understand it; see docs/operations.md.")
 
 
 async def decide_all(
     house: House, fallouts: Sequence[Found], resolution: Callable[[str], Resolution], *, threshold: int
 ) -> dict[str, Any]:
-    """Take one decision about each of these fallouts, until ``threshold`` of them were refused or failed."""
-    waiting = iter(fallouts)
+    """Take one decision about each of these fallouts, until ``threshold`` were refused or failed: never more."""
     became: dict[str, tuple[Became, str | None]] = {}
-
-    def stopped() -> bool:
-        return sum(x in (Became.REFUSED, Became.FAILED) for x, _ in became.values()) >= threshold
-
-    async def decide_next() -> None:
-        for fallout in waiting:
-            if stopped():
-                became[fallout["id"]] = Became.NOT_ATTEMPTED, None
-            else:
-                became[fallout["id"]] = await _what_became(house, fallout, resolution(fallout["id"]))
-
-    await asyncio.gather(*(decide_next() for _ in range(AT_ONCE)))
+    left, failed = deque(fallouts), 0
+    while left and failed < threshold:
+        some = [left.popleft() for _ in range(min(AT_ONCE, threshold - failed, len(left)))]
+        answers = await asyncio.gather(*(_what_became(house, x, resolution(x["id"])) for x in some))
+        became |= zip((x["id"] for x in some), answers, strict=True)
+        failed += sum(what in (Became.REFUSED, Became.FAILED) for what, _ in answers)
+    became |= {x["id"]: (Became.NOT_ATTEMPTED, None) for x in left}
     items = [
         {"fallout": x["id"], "order": x["order"], "became": became[x["id"]][0], "detail": became[x["id"]][1]}
         for x in fallouts
     ]
-    return {"items": items, "stopped": stopped()}
+    return {"items": items, "stopped": failed >= threshold}
 
 
 async def _what_became(house: House, fallout: Found, resolution: Resolution) -> tuple[Became, str | None]:
@@ -85,4 +94,5 @@ async def _what_became(house: House, fallout: Found, resolution: Resolution) -> 
         return Became.SETTLED, None
     except Problem as problem:
         unanswered = problem.status_code == 503  # noqa: PLR2004
-        return Became.FAILED if unanswered else Became.REFUSED, f"{problem.title}: {problem.explanation}"
+        said = next((x.message for x in problem.violations), problem.explanation)
+        return Became.FAILED if unanswered else Became.REFUSED, f"{problem.title}: {said}"

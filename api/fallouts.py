@@ -14,6 +14,7 @@ from api.errors import Problem, not_found
 from api.house import TheHouse
 from api.schemas import examples
 from api.schemas.fallouts import (
+    Became,
     FalloutAnswer,
     FalloutChange,
     FalloutList,
@@ -30,6 +31,7 @@ from models.views import UNSETTLED, Selection
 from models.work_list import PostgresWorkList
 
 router = APIRouter(prefix="/v1/fallouts", tags=["fallouts"], route_class=StrictRoute)
+_UNKNOWN = {"became": Became.UNKNOWN, "detail": "There is no such fallout."}
 FalloutId = Annotated[Id, Path(description="The fallout's id.")]
 
 
@@ -133,13 +135,17 @@ async def resolutions(body: ResolutionsIn, house: TheHouse) -> Response:
     """Take the same decision about a selection: one page of it, newest first, a few at a time.
 
     Go on with `next_cursor` until there is none; what falls out anew meanwhile is not decided again. Once `threshold`
-    decisions were refused or failed the others are answered as not attempted. Sent again it does no harm: what was
+    decisions were refused or failed the others are answered as not attempted. What was named and is none is
+    answered as unknown, with the first page. Sent again it does no harm: what was
     decided is not open any more.
     """
     page = answers.page(body.limit, body.cursor)
     found = await run_in_threadpool(views.fallouts, house.engine, page, body.selection.selection())
     told = await decide_all(house, found.items, body.resolution, threshold=body.threshold)
-    return answer({**told, "next_cursor": next_cursor(found, at="since")})
+    named = body.selection.ids if body.selection.ids and not body.cursor else ()
+    unknown = await run_in_threadpool(views.unknown_fallouts, house.engine, named)
+    items = [*told["items"], *({"fallout": x, "order": None, **_UNKNOWN} for x in unknown)]
+    return answer({**told, "items": items, "next_cursor": next_cursor(found, at="since")})
 
 
 @router.post(

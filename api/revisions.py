@@ -19,10 +19,10 @@ from api.schemas.orders import OrderIn
 from api.schemas.revisions import RevisionAnswer, RevisionList
 from api.schemas.shape import Sentence, Text, Uuid
 from api.taking import absent, must_be_offered
-from api.telling import Unheard, past_no_return, tell
+from api.telling import NobodyCarriesItOut, Unheard, past_no_return, tell
 from domain.approval import needed
 from domain.change import completed
-from domain.order import Order
+from domain.order import FINAL, Order
 from domain.revision import RevisionState, matched
 from domain.validation import validate
 from domain.violation import Violation
@@ -97,6 +97,9 @@ async def revision(
         await tell(house, request, order_id, lambda: revise(house.temporal, order_id, wish))
     except Declined as refusal:
         raise await run_in_threadpool(_refused, house, order_id, number, refusal) from None
+    except NobodyCarriesItOut:
+        await run_in_threadpool(revisions.refuse, house.engine, order_id, number)
+        raise
     except Unheard:
         state = RevisionState.QUEUED
     found = {"order": order_id, "revision": number, "state": state}
@@ -111,6 +114,8 @@ def _stored(house: House, new: New, key: Key | None, if_match: str | None) -> in
     base = revisions.base(house.engine, new.order_id)
     if base is None:
         raise absent(house, new.order_id)
+    if base.state in FINAL:
+        raise _ended(house, new.order_id)
     if not base.order.is_about_assets:
         must_be_offered(house, new.order)
     _must_be_current(base, if_match)

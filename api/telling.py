@@ -9,9 +9,10 @@ from temporalio.client import RPCTimeoutOrCancelledError
 from api.errors import Problem
 from api.house import House
 from api.taking import absent
+from domain.order import FINAL
 from domain.violation import Violation
 from models import views
-from workflows.start import Declined
+from workflows.start import NoRun
 
 
 class Unheard(Problem):
@@ -22,13 +23,24 @@ class Unheard(Problem):
         super().__init__(503, "Try again later", said, headers={"Retry-After": "5"})
 
 
+class NobodyCarriesItOut(Problem):
+    """The order is open and its run is gone: somebody has terminated it, or it was lost (I5)."""
+
+    def __init__(self) -> None:
+        said = "The order is open and its run is gone: decide `retry` about its fallout RUN_GONE, then ask again."
+        super().__init__(409, "Nobody carries it out", said)
+
+
 async def tell(house: House, request: Request, order_id: str, say: Callable[[], Awaitable[str]]) -> str:
-    """What the run of an order answers; :class:`Declined` when it does not agree, :class:`Unheard` when silent."""
+    """What the run of an order answers; :class:`Declined` when it does not agree, :class:`Unheard` when silent.
+
+    :class:`NobodyCarriesItOut` when it is gone.
+    """
     try:
         try:
             return await say()
-        except Declined as refusal:
-            if refusal.code != "NOT_OPEN" or not await run_in_threadpool(_waits_for_its_run, house, order_id):
+        except NoRun:
+            if not await run_in_threadpool(_waits_for_its_run, house, order_id):
                 raise
             await request.app.state.starter.start(order_id)
             return await say()
@@ -37,11 +49,15 @@ async def tell(house: House, request: Request, order_id: str, say: Callable[[], 
 
 
 def _waits_for_its_run(house: House, order_id: str) -> bool:
-    """Whether the order is stored and its run not started yet."""
+    """Whether the order is stored and its run not started yet; it may be over, but not open without one."""
     found = views.order(house.engine, order_id)
     if found is None:
         raise absent(house, order_id)
-    return found["run_started_at"] is None
+    if found["run_started_at"] is None:
+        return True
+    if found["state"] not in FINAL:
+        raise NobodyCarriesItOut
+    return False
 
 
 def past_no_return(line: str, step: str) -> Problem:

@@ -21,6 +21,7 @@ commands = typer.Typer()
 
 _COLUMNS = ("id", "p", "age", "due", "owner", "step", "error", "decisions")
 _MANY = 200
+_FAILED = ("refused", "failed", "unknown")
 
 Correction = Annotated[str, typer.Option("--input", metavar="JSON", help="What goes with retry_with or skip.")]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who you are. Default: your name on this machine.")]
@@ -221,10 +222,10 @@ def _resolve_many(api: Api, body: dict[str, Any], *, threshold: int, as_json: bo
             screen.say_json(page)
             continue
         for x in page["items"]:
-            if x["became"] in ("refused", "failed"):
+            if x["became"] in _FAILED:
                 screen.complain(f"Fallout {x['fallout']}: {x['detail']}")
         screen.say(", ".join(f"{count} {what.replace('_', ' ')}" for what, count in became.items()) or "None is open.")
-    if became["refused"] or became["failed"]:
+    if any(became[x] for x in _FAILED):
         raise typer.Exit(1)
 
 

@@ -159,7 +159,7 @@ async def _runs(
 
 def _without_run(order: "WatchedOrder", ended: str) -> str:
     """An order that nobody carries out, and what it leaves behind: reserved, initiated, running."""
-    begun = f"; begun and not finished: {', '.join(order.begun)}" if order.begun else ""
+    begun = f"; done or under way: {', '.join(order.begun)}" if order.begun else ""
     return f"order {order.number} is {order.state} and has no open run: {ended}{begun}"
 
 

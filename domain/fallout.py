@@ -192,7 +192,7 @@ def actual_date(
 
 
 def correction(given: Mapping[str, Scalar | Mapping[str, Scalar]], *, line: str) -> Correction:
-    """Read an operator's corrected input for a line; ``ValueError`` names the field that cannot be corrected.
+    """Read an operator's corrected input for a line; ``ValueError`` says what can be corrected.
 
     The line may be named in the input; otherwise it is the one the step is about.
     """
@@ -206,8 +206,11 @@ def correction(given: Mapping[str, Scalar | Mapping[str, Scalar]], *, line: str)
                 attributes = value
             case _, str() | None if name in CORRECTABLE - {"attributes"}:
                 fields[name] = value
+            case _ if name in CORRECTABLE | {"line"}:
+                message = f"input.{name}: {'an object' if name == 'attributes' else 'a text'} is expected"
+                raise ValueError(message)
             case _:
-                message = f"input.{name}: only {', '.join(sorted(CORRECTABLE))} can be corrected"
+                message = f"input: only {', '.join(sorted(CORRECTABLE))} can be corrected"
                 raise ValueError(message)
     if not fields and not attributes:
         message = "input: names nothing to correct"

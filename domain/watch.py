@@ -104,7 +104,7 @@ def fails(run: TroubledRun) -> Finding:
 
 def has_no_run(order: WatchedOrder, ended: str) -> Finding:
     """An open order that nobody carries out; ``ended`` says how its run ended."""
-    begun = f"Begun and not finished: {', '.join(order.begun)}." if order.begun else "Nothing was begun for it."
+    begun = f"Done or under way for it: {', '.join(order.begun)}." if order.begun else "Nothing was begun for it."
     return Finding(
         subject=subject(Code.RUN_GONE, order.id),
         type=FalloutType.SYSTEM,

@@ -565,6 +565,8 @@ _FINISHED = changes("""
     changed AS (SELECT 0 AS position, CAST(:state AS text) AS type, CAST('{}' AS jsonb) AS body)
 """)
 
+_REFUSED_ONCE = "CAST(NOT CAST(:in_doubt AS boolean) AS int)"
+"""The attempt that was refused; one that failed is counted when it does."""
 _OPEN_FALLOUT = changes(f"""
     undone AS (
         SELECT attempts FROM orderloom.plan_items
@@ -575,13 +577,13 @@ _OPEN_FALLOUT = changes(f"""
                (id, subject, order_id, account, step, line, type, code, message, in_doubt, priority, due_at, attempts)
         SELECT :id, :subject, CAST(:order AS uuid), :account, :step, :line, :type, :code, :message,
                CAST(:in_doubt AS boolean), CAST(:priority AS int),
-               now() + make_interval(secs => CAST(:due_s AS float8)), undone.attempts
+               now() + make_interval(secs => CAST(:due_s AS float8)), undone.attempts + {_REFUSED_ONCE}
           FROM undone, orderloom.orders AS o WHERE o.id = CAST(:order AS uuid) AND o.state NOT IN ({quoted(FINAL)})
         ON CONFLICT (id) DO NOTHING
         RETURNING id
     ),
     step AS (
-        UPDATE orderloom.plan_items SET state = 'held', last_error = :message
+        UPDATE orderloom.plan_items SET state = 'held', last_error = :message, attempts = attempts + {_REFUSED_ONCE}
           FROM opened WHERE order_id = CAST(:order AS uuid) AND plan_items.id = :step
     ),
     lines AS (

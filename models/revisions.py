@@ -81,8 +81,11 @@ _ALL = text("""
       FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) ORDER BY revision
 """)
 _QUEUED = text("""
-    SELECT CAST(order_id AS text) AS order, revision, force FROM orderloom.order_revisions
-     WHERE state = 'queued' AND submitted_at < now() - make_interval(secs => :age_s) ORDER BY submitted_at LIMIT :limit
+    SELECT CAST(r.order_id AS text) AS order, r.revision, r.force
+      FROM orderloom.order_revisions AS r JOIN orderloom.orders AS o ON o.id = r.order_id
+     WHERE r.state = 'queued' AND r.submitted_at < now() - make_interval(secs => :age_s)
+       AND o.run_started_at IS NOT NULL
+     ORDER BY r.submitted_at LIMIT :limit
 """)
 _STATE = text("""
     SELECT state FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND revision = :revision
@@ -152,6 +155,9 @@ def of_order(engine: Engine, order_id: str) -> Sequence[Mapping[str, Any]]:
 
 
 def queued(engine: Engine, *, age_s: float, limit: int) -> Sequence[Row[Any]]:
-    """Revisions that nobody has told the run of, as ``order``, ``revision`` and ``force``, the oldest first."""
+    """Revisions that nobody has told the run of, which was started; the oldest first.
+
+    As ``order``, ``revision`` and ``force``.
+    """
     with autocommit(engine) as connection:
         return connection.execute(_QUEUED, {"age_s": age_s, "limit": limit}).all()

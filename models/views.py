@@ -143,6 +143,10 @@ _FALLOUTS = f"""
 _ONE_FALLOUT = text(f"""
     SELECT {_FALLOUT} FROM orderloom.fallouts AS f LEFT JOIN orderloom.orders AS o ON o.id = f.order_id WHERE f.id = :id
 """)  # noqa: S608
+_UNKNOWN_FALLOUTS = text("""
+    SELECT n.id FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS n(id, at)
+     WHERE NOT EXISTS (SELECT FROM orderloom.fallouts AS f WHERE f.id = n.id) ORDER BY n.at
+""")
 
 _ACCOUNT = text("""
     SELECT a.id, a.name, a.class, a.parent,
@@ -239,6 +243,14 @@ def fallout(engine: Engine, fallout_id: str) -> Found | None:
     """One of them."""
     found = first(engine, _ONE_FALLOUT, {"id": fallout_id})
     return _decidable(found) if found else None
+
+
+def unknown_fallouts(engine: Engine, ids: Sequence[str]) -> Sequence[str]:
+    """Those of the ids that no fallout has."""
+    if not ids:
+        return ()
+    with reading(engine) as connection:
+        return connection.execute(_UNKNOWN_FALLOUTS, {"ids": [*ids]}).scalars().all()
 
 
 def _decidable(fallout: Found) -> Found:

@@ -187,7 +187,9 @@ class Deciding(UnderWay):
         try:
             match resolution.decision:
                 case Decision.RETRY_WITH:
-                    correction(resolution.input, line="")
+                    own = undecided.fallout.lines[0]
+                    if not self._progress.is_about(correction(resolution.input, line=own).line):
+                        return "INPUT", "input.line: no step of the order is about a line of that name"
                 case Decision.SKIP:
                     since = self._progress.had_its_turn(undecided.fallout.step)
                     actual_date(resolution.input, now=workflow.now(), since=since)

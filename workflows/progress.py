@@ -503,6 +503,10 @@ class OrderProgress:
         """The steps of a bundle that may have had an effect that can be taken back, last first (2.7)."""
         return [x for x in reversed(self.bundles[root]) if x.may_stand]
 
+    def is_about(self, line: str) -> bool:
+        """Whether any step is about a line."""
+        return any(line in (x.item.subject, *x.item.lines) for x in self.steps.values())
+
     def title(self, items: Sequence[PlanItem]) -> str:
         """The lines that steps are about, as an operator reads it beside an activity."""
         return ", ".join(self.lines.get(x.subject, x.subject) for x in items)[:200]

@@ -35,6 +35,14 @@ class Declined(Exception):  # noqa: N818
         self.details = details
 
 
+class NoRun(Declined):
+    """Nobody could be asked: the order's run has ended, or was never started."""
+
+    def __init__(self) -> None:
+        """Keep the code that the end of an order has too."""
+        super().__init__("NOT_OPEN", "the order has no open run")
+
+
 async def start_order(
     client: Client, run: OrderRun, *, task_queue: str, now: datetime, due: datetime | None = None
 ) -> str | None:
@@ -132,6 +140,6 @@ async def _tell(client: Client, order: str, update: str, said: object, id: str |
         raise
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise Declined("NOT_OPEN", "the order has no open run") from error
+            raise NoRun from error
         raise
     return answer

@@ -165,13 +165,14 @@ class ResolutionsIn(ResolutionIn):
 
 
 class Became(StrEnum):
-    """What became of one fallout of a selection; `settled`: it was not open any more."""
+    """What became of one fallout of a selection; `settled`: it was not open any more; `unknown`: there is none."""
 
     RESOLVED = "resolved"
     SETTLED = "settled"
     REFUSED = "refused"
     FAILED = "failed"
     NOT_ATTEMPTED = "not_attempted"
+    UNKNOWN = "unknown"
 
 
 class OneAnswer(Answer):

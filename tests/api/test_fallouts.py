@@ -41,7 +41,7 @@ async def test_a_refused_step_is_found_with_its_order_line_error_and_what_may_be
 
     assert (fallout["order"], fallout["number"], fallout["account"]) == (order["id"], order["number"], "ACME")
     assert (fallout["line"], fallout["step"], fallout["state"]) == ("1", "reserve:1", "open")
-    assert fallout["error"]["code"] == "UNKNOWN_ITEM"
+    assert (fallout["error"]["code"], fallout["attempts"]) == ("UNKNOWN_ITEM", 1)
     assert "retry" in fallout["decisions"]
     assert order["rollup"] == "attention"
     assert [(x["step"], x["fallout"]) for x in order["lines"]] == [("reserve", fallout["id"])]
@@ -102,6 +102,46 @@ async def test_a_decision_that_the_run_does_not_take_is_refused_and_the_fallout_
             answer = await api.http.post(path, json={"reason": "Try.", **decision})
             assert answer.status_code == status, answer.text
     assert (await api.read(f"/v1/fallouts/{fallout['id']}"))["state"] == "open"
+
+
+async def test_what_is_wrong_with_corrected_input_is_said_and_not_echoed(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    api, _, fallout = stuck
+    path = f"/v1/fallouts/{fallout['id']}/resolution"
+    for given, said in (
+        ({"price": "1"}, "input: only attributes, location, service_id, service_point can be corrected"),
+        ({"line": "9.9", "location": "MAIN"}, "input.line: no step of the order is about a line of that name"),
+        ({}, "input: names nothing to correct"),
+    ):
+        answer = await api.http.post(path, json={"decision": "retry_with", "reason": "Try.", "input": given})
+        assert answer.status_code == 422, answer.text
+        assert [(x["field"], x["message"]) for x in answer.json()["violations"]] == [("input", said)]
+
+
+async def test_where_the_run_of_an_open_order_is_gone_nobody_is_told_that_it_is_closed(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    """Whatever is asked of it: the order is open, the fallout too, and the answer says what to do first (I5)."""
+    api, order, fallout = stuck
+    await api.shop.client.get_workflow_handle(f"order-{order['id']}").terminate()
+    decision = {"decision": "retry", "reason": "Goods have arrived.", "actor": "ann"}
+    revised = an_order(lines=[{**GOODS, "attributes": {"colour": "red"}}], external_id=order["external_id"])
+
+    answers = [
+        await api.http.post(f"/v1/fallouts/{fallout['id']}/resolution", json=decision),
+        await api.http.post(f"/v1/orders/{order['id']}/cancellation"),
+        await api.http.post(f"/v1/orders/{order['id']}/revisions", json=revised),
+        await api.http.post(f"/v1/orders/{order['id']}/approval", json={"decision": "approve", "reason": "x"}),
+    ]
+
+    assert [(x.status_code, x.json()["title"]) for x in answers] == [(409, "Nobody carries it out")] * 4
+    assert "RUN_GONE" in answers[0].json()["detail"]
+    many = {"selection": {"order": order["id"], "step": "reserve"}, **decision}
+    told = (await api.http.post("/v1/fallouts/resolutions", json=many)).json()
+    assert [x["became"] for x in told["items"]] == ["refused"]
+    revisions = (await api.read(f"/v1/orders/{order['id']}/revisions"))["items"]
+    assert [x["state"] for x in revisions if x["revision"]] == ["refused"]
 
 
 async def test_a_fallout_that_does_not_exist_is_not_found(api: Served):

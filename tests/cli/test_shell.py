@@ -322,6 +322,8 @@ def test_a_decision_that_cannot_be_is_no_success(shell: Shell):
     assert complained.startswith("Not a decision: ")
     shell.run("resolve", fallout, "retry", "--reason", "Try again.")
     assert shell.run("resolve", fallout, "retry", "--reason", "Twice.", status=1)[1].startswith("Not open: ")
+    named = shell.run("resolve", fallout, "1-999", "retry", "--reason", "Twice.", status=1)
+    assert named == ("1 settled, 1 unknown\n", "Fallout 1-999: There is no such fallout.\n")
     assert "no such fallout" in shell.run("resolve", "0-0", "retry", "--reason", "x", status=1)[1]
 
 

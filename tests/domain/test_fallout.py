@@ -98,7 +98,12 @@ def test_the_last_correction_of_a_field_counts() -> None:
 
 @pytest.mark.parametrize(
     ("given", "named"),
-    [({"price": "1"}, "input.price"), ({"service_id": 5}, "input.service_id"), ({}, "input"), ({"line": "1"}, "input")],
+    [
+        ({"price": "1"}, "input: only attributes, location"),
+        ({"service_id": 5}, "input.service_id: a text"),
+        ({}, "input"),
+        ({"line": "1"}, "input"),
+    ],
 )
 def test_money_and_nonsense_cannot_be_corrected(given: dict[str, str | int], named: str) -> None:
     with pytest.raises(ValueError, match=named):

@@ -55,7 +55,7 @@ async def test_an_open_order_whose_run_somebody_terminated_is_found_and_what_it_
     )
     (found,) = [x for x in await copy.findings() if x.id == "I5"]
     (offender,) = found.offenders
-    assert "is acknowledged and has no open run: it is terminated; begun and not finished: reserve:1" in offender
+    assert "is acknowledged and has no open run: it is terminated; done or under way: reserve:1" in offender
 
 
 async def test_a_run_that_goes_on_without_an_order_is_found(copy: Copy) -> None:

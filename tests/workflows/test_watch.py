@@ -107,7 +107,7 @@ async def test_an_order_whose_run_somebody_terminated_is_a_fallout_that_says_wha
     (gone,) = found(shop)
     assert (gone["code"], str(gone["order_id"])) == ("RUN_GONE", order_of(handle))
     assert "Order 1001 is held and has no run: it is terminated. " in gone["message"]
-    assert "Begun and not finished: sync_customer:ACME-BA, initiate_billing:1" in gone["message"]
+    assert "Done or under way for it: sync_customer:ACME-BA, initiate_billing:1" in gone["message"]
     assert (await shop.look()).opened == 0
 
 
