@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 
 from api.answers import money_body
 from api.house import House
+from domain.billing import InstanceState
 from domain.decomposed import Decomposed
 from domain.in_flight import Correction, corrected
 from domain.order import FINAL, Order, OrderLine, State, asset_id, derived_rollup
-from domain.plan import SETTLED, Function
+from domain.plan import SETTLED, Function, StepState
 from models import catalogs
 from models.drafts import Draft
 from models.submissions import ORDER, Submitted
@@ -250,21 +251,29 @@ class _Standing:
     @cached_property
     def _purchases(self) -> Mapping[str, Mapping[str, Any]]:
         """What billing last said of each asset's purchase."""
-        return {x["asset"]: x for billed, _ in self._answers() for x in billed["purchases"]}
+        return {
+            x["asset"]: {**x, "state": _state(x, step)} for billed, step in self._answers() for x in billed["purchases"]
+        }
 
     @cached_property
     def _instances(self) -> Mapping[str, tuple[str | None, str]]:
         """What billing last said of each service's instance: told by what was purchased for it, or by its own call."""
         instances: dict[str, tuple[str | None, str]] = {}
         for billed, step in self._answers():
-            for line in map(self.order.by_id.__getitem__, step["lines"]):
+            state = _state(billed, step)
+            for line in (self.order.by_id[x] for x in step["lines"] if x in self.order.by_id):  # others were dropped
                 service = self._decomposed.service_of(line)
                 bought = self._purchases.get(asset_id(self._found["id"], line), {}).get("service_instance")
                 if service is not None and bought:
-                    instances[asset_id(self._found["id"], service)] = (bought, billed["state"])
+                    instances[asset_id(self._found["id"], service)] = (bought, state)
             if subject := self.order.by_id.get(step["subject"]):
-                instances[asset_id(self._found["id"], subject)] = (billed["service_instance"], billed["state"])
+                instances[asset_id(self._found["id"], subject)] = (billed["service_instance"], state)
         return instances
 
     def _answers(self) -> Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]:
         return [(x["result"], x) for x in self._steps if x["result"] and "purchases" in x["result"]]
+
+
+def _state(billed: Mapping[str, Any], step: Mapping[str, Any]) -> str:
+    """The state in billing of what a step did there, or of one of its purchases: what was initiated may be undone."""
+    return InstanceState.VOIDED if step["state"] == StepState.UNDONE else billed["state"]

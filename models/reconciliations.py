@@ -198,12 +198,14 @@ class PostgresReconciliations:
         )
 
     def price(self, service: str) -> Money | None:
-        """What a service's subscriptions cost together for a month, as they were ordered."""
+        """What a service's subscriptions cost together for a month, as ordered; ``None`` if it was dropped."""
         with autocommit(self.engine) as connection:
             row = connection.execute(_ADDED, {"service": service}).first()
         if row is None:
             return None
         order = _ORDER.validate_python(row.document)
+        if row.line not in order.by_id:
+            return None
         return monthly_price(catalogs.decomposed(self.engine, order, row.catalog_version), order.by_id[row.line])
 
     def store(self, id: str, comparison: Comparison) -> Reconciled:  # noqa: A002

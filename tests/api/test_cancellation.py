@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from adapters.switches import Mode, Switch
 from tests.api.conftest import Served
-from tests.api.test_orders import an_order
+from tests.api.test_orders import BUNDLE, an_order
 
 
 async def test_an_order_that_waits_is_cancelled_and_asking_again_is_answered_the_same(fresh_api: Served):
@@ -50,3 +50,17 @@ async def test_force_needs_a_reason_and_an_unknown_order_is_not_found(api: Serve
     assert forced.json()["violations"][0]["field"] == "reason"
     unknown = await api.http.post(f"/v1/orders/{uuid4()}/cancellation", json={})
     assert unknown.status_code == 404
+
+
+async def test_what_billing_had_initiated_for_a_cancelled_order_is_read_as_voided(fresh_api: Served):
+    api = fresh_api
+    api.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    lines = [{**BUNDLE, "lines": BUNDLE["lines"][:1]}]
+    order = await api.in_state(await api.submit(an_order(lines=lines)), "held")
+    assert [x["billing"]["state"] for x in order["lines"][:2]] == ["initiated", "initiated"]
+
+    await api.http.post(f"/v1/orders/{order['id']}/cancellation")
+
+    cancelled = await api.in_state(order, "cancelled")
+    assert [x["billing"]["state"] for x in cancelled["lines"][:2]] == ["voided", "voided"]
+    assert cancelled["lines"][0]["billing"]["service_instance"] == order["lines"][0]["billing"]["service_instance"]

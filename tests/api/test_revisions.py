@@ -8,7 +8,7 @@ import pytest
 
 from adapters.switches import Mode, Switch
 from tests.api.conftest import Served
-from tests.api.test_orders import an_order
+from tests.api.test_orders import BUNDLE, an_order
 
 
 @pytest.fixture
@@ -110,3 +110,26 @@ async def test_past_the_point_of_no_return_line_and_step_are_named(fresh_api: Se
 async def test_an_unknown_order_is_not_found(api: Served):
     assert (await api.http.post(f"/v1/orders/{uuid4()}/revisions", json=an_order())).status_code == 404
     assert (await api.http.get(f"/v1/orders/{uuid4()}/revisions")).status_code == 404
+
+
+@pytest.mark.req("W7")
+async def test_an_order_is_read_without_the_service_that_a_revision_has_left_out(fresh_api: Served):
+    """Its initiated billing is voided, and no line of the order any more."""
+    api = fresh_api
+    api.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    first = {**BUNDLE, "lines": BUNDLE["lines"][:1]}
+    second = {**first, "id": "2", "service_id": None, "lines": [{"id": "2.1", "product": "PLAN"}]}
+    order = await api.in_state(await api.submit(an_order(lines=[first, second])), "held")
+    assert [x["id"] for x in order["lines"]] == ["1", "1.1", "1.1.1", "2", "2.1"]
+
+    answer = await api.http.post(f"/v1/orders/{order['id']}/revisions", json=an_order(lines=[first]))
+
+    assert answer.status_code == 202, answer.text
+    await api.shop.until(lambda: api.shop.steps(order["id"])["initiate_billing:2"] == "undone")
+    await api.shop.until(
+        lambda: api.shop.one("SELECT revision FROM orderloom.orders WHERE id = :o", o=order["id"]) == 1
+    )
+    revised = await api.read(f"/v1/orders/{order['id']}")
+    assert [(x["id"], x["billing"] and x["billing"]["state"]) for x in revised["lines"]] == [
+        ("1", "initiated"), ("1.1", "initiated"), ("1.1.1", "initiated"),
+    ]  # fmt: skip

@@ -6,8 +6,10 @@ import pytest
 
 from domain.order import asset_id
 from models import views
+from models.reconciliations import PostgresReconciliations
 from models.submissions import Submitted
 from models.views import Listed, Page, Selection
+from models.work_list import PostgresWorkList
 from tests import builders
 from tests.models.conftest import Books
 
@@ -188,3 +190,19 @@ def test_events_follow_their_numbers(books: Books):
 
     assert views.log_end(books.engine, stored.id) == (9, "acknowledged")
     assert [x["seq"] for x in views.events(books.engine, stored.id, after=3, limit=4)] == [4, 5, 6, 7]
+
+
+@pytest.mark.req("F07")
+def test_what_a_revision_has_dropped_has_no_price_any_more(books: Books):
+    """Should it run all the same, it is a difference without an estimate; the comparison goes on."""
+    stored, records = books.submit(), PostgresReconciliations(books.engine, PostgresWorkList(books.engine))
+    service = asset_id(stored.id, stored.order.lines[0])
+    books.change(
+        "UPDATE orderloom.order_lines SET asset = CAST(:a AS uuid) WHERE order_id = :o AND id = '1'",
+        a=service,
+        o=stored.id,
+    )
+    books.change(
+        "UPDATE orderloom.orders SET document = jsonb_set(document, '{lines}', '[]') WHERE id = :o", o=stored.id
+    )
+    assert records.price(service) is None
