@@ -1,6 +1,7 @@
 """The worker: joins activities with the neighbours and the records, and polls until it is asked to stop."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,9 +138,17 @@ async def _run(settings: Settings) -> None:
             cached_workflows=settings.worker_cached_workflows,
             runner=runner(settings.workflow_sandbox),
         )
+        spare_the_collector()
         async with worker:
             await _keep_schedules(client, settings)
             await stop.wait()
+
+
+def spare_the_collector() -> None:
+    """What is there now stays; and a run makes many small values, most of which are gone with its task."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(25_000, 20, 50)
 
 
 async def _keep_schedules(client: Client, settings: Settings) -> None:

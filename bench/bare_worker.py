@@ -30,6 +30,7 @@ async def run(settings: Settings) -> None:
             cached_workflows=settings.worker_cached_workflows,
             runner=worker.runner(settings.workflow_sandbox),
         )
+        worker.spare_the_collector()
         async with working:
             await stop.wait()
 

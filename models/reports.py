@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Engine, TextClause, text
 
 from domain.plan import Function, StepState, System
-from models.views import Found, Listed, Ordering, Page, first, listed, reading
+from models.views import Found, Listed, Ordering, Page, first, listed
+from sql.connections import autocommit
 
 NEIGHBOURS = [System.INVENTORY, System.PROVISIONING, System.BILLING]
 ACCOUNTS = 100
@@ -145,7 +146,7 @@ class Reconciliation:
 def reconciliation(engine: Engine, *, account: str | None) -> Reconciliation:
     """What the latest comparison came to, in all or for an account (F06)."""
     given = {"account": account, "limit": ACCOUNTS}
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         by_type, by_account = ([x._asdict() for x in connection.execute(x, given)] for x in (_TYPES, _ACCOUNTS))
     return Reconciliation(run=first(engine, _LATEST, {}), by_type=by_type, by_account=by_account)
 

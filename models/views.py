@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Engine, TextClause, text
 
 from domain.asset import IN_PROFILE
 from domain.fallout import FINDING_DECISIONS, SETTLED_FALLOUTS, Decision, FalloutState, FalloutType, decisions
 from domain.in_flight import CORRECTABLE
 from domain.plan import BEGUN, Function
 from models.tables import IS_OPEN, quoted
+from sql.connections import autocommit
 
 Found = Mapping[str, Any]
 
@@ -211,7 +212,7 @@ def orders(engine: Engine, page: Page, *, state: str | None, account: str | None
 
 def plan(engine: Engine, order_id: str) -> tuple[int, Sequence[Found]] | None:
     """An order's revision and the steps of its plan."""
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         revision = connection.execute(_REVISION, {"id": order_id}).scalar()
         if revision is None:
             return None
@@ -226,7 +227,7 @@ def log_end(engine: Engine, order_id: str) -> tuple[int, str] | None:
 
 def events(engine: Engine, order_id: str, *, after: int, limit: int) -> Sequence[Found]:
     """The order's events that follow number ``after``, in order."""
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         return [x._asdict() for x in connection.execute(_EVENTS, {"id": order_id, "after": after, "limit": limit})]
 
 
@@ -282,19 +283,19 @@ def billing_items(engine: Engine, account_id: str, page: Page) -> Listed:
 
 def asset_tree(engine: Engine, asset_id: str) -> Sequence[Found]:
     """An asset's whole bundle, each with its billing ids and the order lines about it; empty if there is none (A17)."""
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         return [x._asdict() for x in connection.execute(_ASSET_TREE, {"id": asset_id})]
 
 
 def on_order(engine: Engine, account_id: str, *, limit: int) -> Sequence[Found]:
     """New lines of the account's orders that are no asset: not yet, or never, for what is not tracked (A09)."""
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         return [x._asdict() for x in connection.execute(_ON_ORDER, {"account": account_id, "limit": limit})]
 
 
 def answers(engine: Engine) -> bool:
     """Whether the database answers, with the schema in it."""
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         connection.execute(text("SELECT FROM orderloom.orders LIMIT 1"))
     return True
 
@@ -313,7 +314,7 @@ def listed(
     after = "" if page.at is None else f"AND ({at}, {id_}) {follows} (:after_at, :after_id)"
     query = text(f"{question.format(columns=columns)} {after} ORDER BY {at} {way}, {id_} {way} LIMIT :limit")
     count = text(question.format(columns="count(*)"))
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         asked = {**filters, "after_at": page.at, "after_id": page.id, "limit": page.limit + 1}
         rows = [x._asdict() for x in connection.execute(query, asked)]
         total = connection.execute(count, dict(filters)).scalar_one()
@@ -322,11 +323,6 @@ def listed(
 
 def first(engine: Engine, statement: TextClause, parameters: Mapping[str, Any]) -> Found | None:
     """The first row of an answer, if there is any."""
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         row = connection.execute(statement, parameters).first()
     return row._asdict() if row else None
-
-
-def reading(engine: Engine) -> Connection:
-    """A connection for questions, without a transaction around them."""
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")

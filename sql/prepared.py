@@ -4,7 +4,10 @@ import re
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+import psycopg2
+from sqlalchemy import Connection, Result
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
@@ -27,13 +30,14 @@ class Prepared:
         self._name = f"orderloom_{sha256(statement.encode()).hexdigest()[:16]}"
         typed = f"({', '.join(types.values())})" if types else ""
         self._prepare = f"PREPARE {self._name} {typed} AS {body}"
+        self._columns: SimpleResultMetaData | None = None
         self._execute = f"EXECUTE {self._name} ({', '.join(f'%({name})s' for name in names)})"
 
-    def on(self, connection: Connection, /, **values: Any) -> CursorResult[Any]:  # noqa: ANN401 - what a driver takes
+    def on(self, connection: Connection, /, **values: Any) -> Result[Any]:  # noqa: ANN401 - what a driver takes
         """The result of the statement with these values."""
         return self._send(connection, self._execute, values)
 
-    def first_on(self, connection: Connection, /, **values: Any) -> CursorResult[Any]:  # noqa: ANN401
+    def first_on(self, connection: Connection, /, **values: Any) -> Result[Any]:  # noqa: ANN401
         """The result, as the first statement of a transaction, which begins in the same round trip."""
         return self._send(connection, f"BEGIN; {self._execute}", values)
 
@@ -41,9 +45,25 @@ class Prepared:
         """No result, but a commit in the same round trip, as the last statement of a transaction."""
         self._send(connection, f"{self._execute}; COMMIT", values)
 
-    def _send(self, connection: Connection, statement: str, values: dict[str, Any]) -> CursorResult[Any]:
+    def _send(self, connection: Connection, statement: str, values: dict[str, Any]) -> Result[Any]:
+        """Ask the driver itself: what SQLAlchemy does around a statement takes longer than sending it.
+
+        What goes wrong is SQLAlchemy's all the same: it knows which connections are lost, and what its errors are.
+        """
         prepared: set[str] = connection.info.setdefault("prepared", set())
         if self._name not in prepared:
             connection.exec_driver_sql(self._prepare)
             prepared.add(self._name)
-        return connection.exec_driver_sql(statement, values)
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor:
+            try:
+                cursor.execute(statement, values)
+                rows = cursor.fetchall() if cursor.description is not None else ()
+            except psycopg2.Error as error:
+                connection._handle_dbapi_exception(error, statement, values, cursor, None)  # noqa: SLF001
+            if rows and self._columns is None:
+                self._columns = SimpleResultMetaData([x.name for x in cursor.description])
+        return IteratorResult(self._columns or _NOTHING, iter(rows))
+
+
+_NOTHING = SimpleResultMetaData([])
