@@ -110,6 +110,10 @@ _PLAN = text("""
 """)
 _REVISION = text("SELECT revision FROM orderloom.orders WHERE id = CAST(:id AS uuid)")
 _LOG_END = text("SELECT last_seq, state FROM orderloom.orders WHERE id = CAST(:id AS uuid)")
+_LOG_ENDS = text("""
+    SELECT CAST(id AS text) AS id, last_seq
+      FROM orderloom.orders WHERE id = ANY(CAST(CAST(:orders AS text[]) AS uuid[]))
+""")
 _EVENTS = text("""
     SELECT seq, at, type, body FROM orderloom.order_events
      WHERE order_id = CAST(:id AS uuid) AND seq > :after ORDER BY seq LIMIT :limit
@@ -223,6 +227,12 @@ def log_end(engine: Engine, order_id: str) -> tuple[int, str] | None:
     """The number of an order's last event, and its state then."""
     row = first(engine, _LOG_END, {"id": order_id})
     return (row["last_seq"], row["state"]) if row else None
+
+
+def log_ends(engine: Engine, orders: Collection[str]) -> dict[str, int]:
+    """The numbers of orders' last events."""
+    with autocommit(engine) as connection:
+        return {row.id: row.last_seq for row in connection.execute(_LOG_ENDS, {"orders": [*orders]})}
 
 
 def events(engine: Engine, order_id: str, *, after: int, limit: int) -> Sequence[Found]:

@@ -42,9 +42,8 @@ def _changes(sql: str) -> Prepared:
             INSERT INTO orderloom.order_events (order_id, seq, type, body)
             SELECT l.id, l.last_seq + 1 - row_number() OVER (PARTITION BY l.id ORDER BY c.fallout DESC), c.type, c.body
               FROM changed AS c JOIN logged AS l ON l.id = c.order_id
-        ),
-        told AS (SELECT pg_notify('orderloom_events', CAST(id AS text)) FROM logged)
-        SELECT fallout, (SELECT count(*) FROM told) AS told FROM changed
+        )
+        SELECT fallout FROM changed
     """)  # noqa: S608 - built from constants of this module
 
 
