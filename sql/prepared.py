@@ -58,11 +58,12 @@ class Prepared:
         with driver.cursor() as cursor:
             try:
                 cursor.execute(statement, values)
-                rows = cursor.fetchall() if cursor.description is not None else ()
+                columns = cursor.description
+                rows = cursor.fetchall() if columns is not None else ()
             except psycopg2.Error as error:
                 connection._handle_dbapi_exception(error, statement, values, cursor, None)  # noqa: SLF001
-            if rows and self._columns is None:
-                self._columns = SimpleResultMetaData([x.name for x in cursor.description])
+        if self._columns is None and columns is not None:
+            self._columns = SimpleResultMetaData([x.name for x in columns])
         return IteratorResult(self._columns or _NOTHING, iter(rows))
 
 
