@@ -260,7 +260,7 @@ def unknown_fallouts(engine: Engine, ids: Sequence[str]) -> Sequence[str]:
     """Those of the ids that no fallout has."""
     if not ids:
         return ()
-    with reading(engine) as connection:
+    with autocommit(engine) as connection:
         return connection.execute(_UNKNOWN_FALLOUTS, {"ids": [*ids]}).scalars().all()
 
 
