@@ -42,7 +42,7 @@ class Reconciliations(Protocol):
         ...
 
     def price(self, service: str) -> Money | None:
-        """What a service's subscriptions cost together for a month, as they were ordered."""
+        """What a service's subscriptions cost together for a month by our record; what leaves no asset, as ordered."""
         ...
 
     def store(self, id: str, comparison: Comparison) -> Reconciled:  # noqa: A002
@@ -87,7 +87,7 @@ class ReconciliationActivities:
                 yield self._judge(found, ordered.get(found.service), terms)
 
     def _judge(self, found: Beside, ordered: Ordered | None, terms: Terms) -> Judged:
-        """What billing does not have is priced as it was ordered: that is looked up for leaks only."""
+        """What billing does not have is priced by our own record: that is looked up for leaks only."""
         judged = judge(found, ordered, terms)
         leaks = [x for x in judged.differences if x.of_class is DifferenceClass.ACTIVE_NOT_BILLED and not x.leakage]
         if ordered is None or not leaks:

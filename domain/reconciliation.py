@@ -6,15 +6,16 @@ nothing: of {1, 2, 3} running and {1, 2, 4} billed there are as many, and two di
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from heapq import merge
 from itertools import groupby
 
+from domain.asset import Asset, Tree, below
 from domain.billing import BilledService, InstanceState
-from domain.catalog import BillingType
+from domain.catalog import ACCOUNT_LEVEL, BillingType, Product
 from domain.decomposed import Decomposed
 from domain.fallout import FalloutType, Finding
 from domain.money import Money
@@ -388,14 +389,30 @@ _SECOND = timedelta(seconds=1)
 _DAY_S = 24 * 60 * 60
 
 
-def monthly_price(decomposed: Decomposed, service: OrderLine) -> Money | None:
-    """What a service's own subscriptions cost together, as ordered; ``None`` without any, or in several currencies."""
-    priced = [
-        price.times(line.quantity)
+def as_ordered(decomposed: Decomposed, service: OrderLine) -> Mapping[str, Money]:
+    """What each of a service's own subscriptions costs a month, by line, as it was ordered."""
+    return {
+        line.id: price.times(line.quantity)
         for line in decomposed.billed_with(service)
         if (product := decomposed.product(line)).billing_type is BillingType.SUBSCRIPTION
         and (price := line.price or product.price) is not None
-    ]
+    }
+
+
+def as_recorded(tree: Tree, service: Asset, product: Callable[[Asset], Product]) -> Iterator[Money]:
+    """What each of a service's own subscriptions costs a month by our record: as it has been changed since."""
+    own = product(service)
+    if own.billing_type is BillingType.SUBSCRIPTION and (price := service.price or own.price) is not None:
+        yield price.times(service.quantity)
+    for part in below(tree, service):
+        of_part = product(part)
+        if part.is_live and not of_part.is_service and of_part.billing_service_type != ACCOUNT_LEVEL:
+            yield from as_recorded(tree, part, product)
+
+
+def together(prices: Iterable[Money]) -> Money | None:
+    """What prices come to; ``None`` without any, or in several currencies."""
+    priced = tuple(prices)
     currencies = {x.currency for x in priced}
     return Money(sum(x.minor for x in priced), currencies.pop()) if len(currencies) == 1 else None
 

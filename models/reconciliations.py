@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Row, text
 
+from domain.asset import Asset, Tree
+from domain.catalog import Product
 from domain.fallout import Decision, FalloutType
 from domain.money import Money
 from domain.neighbour import PAGE
-from domain.order import FINAL, Action, Order
+from domain.order import FINAL, Action, Order, asset_id
 from domain.plan import Function, StepState
 from domain.reconciliation import (
     TOO_MANY,
@@ -23,10 +25,12 @@ from domain.reconciliation import (
     Ordered,
     Reconciled,
     RecordedService,
-    monthly_price,
+    as_ordered,
+    as_recorded,
+    together,
     too_many,
 )
-from models import catalogs
+from models import assets, catalogs
 from models.tables import quoted
 from models.work_list import PostgresWorkList
 from sql.connections import autocommit
@@ -77,7 +81,7 @@ _ORDERED = text(f"""
 """)  # noqa: S608 - built from constants
 
 _ADDED = text(f"""
-    SELECT o.document, o.catalog_version, l.id AS line
+    SELECT CAST(o.id AS text) AS "order", o.document, o.catalog_version, l.id AS line
       FROM orderloom.order_lines AS l JOIN orderloom.orders AS o ON o.id = l.order_id
      WHERE l.asset = CAST(:service AS uuid) AND l.action = '{Action.ADD}'
 """)  # noqa: S608
@@ -198,15 +202,26 @@ class PostgresReconciliations:
         )
 
     def price(self, service: str) -> Money | None:
-        """What a service's subscriptions cost together for a month, as ordered; ``None`` if it was dropped."""
+        """What a service's subscriptions cost together for a month by our record; what leaves no asset, as ordered."""
         with autocommit(self.engine) as connection:
+            tree = {x.id: x for x in assets.trees(connection, [service])}
             row = connection.execute(_ADDED, {"service": service}).first()
-        if row is None:
-            return None
-        order = _ORDER.validate_python(row.document)
-        if row.line not in order.by_id:
-            return None
-        return monthly_price(catalogs.decomposed(self.engine, order, row.catalog_version), order.by_id[row.line])
+        prices = list(as_recorded(tree, tree[service], self._product)) if service in tree else []
+        untracked = self._untracked(row, tree) if row is not None else ()
+        return together((*prices, *untracked))
+
+    def _untracked(self, added: Row[Any], tree: Tree) -> Iterator[Money]:
+        """What was ordered with a service, and leaves no asset; a revision may have dropped the service."""
+        order = _ORDER.validate_python(added.document)
+        if (service := order.by_id.get(added.line)) is None:
+            return
+        decomposed = catalogs.decomposed(self.engine, order, added.catalog_version)
+        for line, price in as_ordered(decomposed, service).items():
+            if asset_id(added.order, order.by_id[line]) not in tree:
+                yield price
+
+    def _product(self, asset: Asset) -> Product:
+        return catalogs.load(self.engine, asset.version)[asset.product]
 
     def store(self, id: str, comparison: Comparison) -> Reconciled:  # noqa: A002
         """Write a comparison down, and bring the work list up to date with the differences that stand (F07).

@@ -18,6 +18,7 @@ from tests.builders import WIRELESS, Line, facts, line, raw
 from tests.installed import EVENT, INSTALLED, INTERNET, NOW, PLAN, TEXTING, VOICEMAIL, WIRELESS_ASSET, about, moved_to
 
 ASSETS = tuple(INSTALLED.assets.values())
+JOINS = ("TEXT-UNLIMITED", "CASE", "MINUTES")
 DAYS = (None, *(NOW.date() + timedelta(days=x) for x in (-30, 0, 30)))
 
 
@@ -49,8 +50,11 @@ def known(draw: st.DrawFn) -> Facts:
         assets[asset.id] = replace(asset, **fields)
     found = replace(INSTALLED, assets=assets)
     for number in range(1_001, 1_001 + draw(st.integers(0, 3))):
-        change, asset, due = (draw(st.sampled_from(x)) for x in ([*Change], ASSETS, DAYS))
-        order = asked(change, asset, due=due, colour=f"as {number} says")
+        change, asset, due = (draw(st.sampled_from(x)) for x in ([*Change, None], ASSETS, DAYS))
+        if change is None:  # something joins it
+            order = raw(about(asset, Action.NONE, line(draw(st.sampled_from(JOINS))), due_date=due))
+        else:
+            order = asked(change, asset, due=due, colour=f"as {number} says")
         found = replace(found, pending=(*found.pending, *open_order(order, number, found)))
     return found
 

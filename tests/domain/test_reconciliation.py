@@ -24,11 +24,12 @@ from domain.reconciliation import (
     RecordedService,
     Sides,
     Terms,
+    as_ordered,
     beside,
     judge,
     leakage,
-    monthly_price,
     summed_up,
+    together,
 )
 from tests.builders import bundle, catalog, item, line, order, simple_bundle, subscription
 
@@ -328,7 +329,7 @@ def test_a_services_monthly_price_is_that_of_its_own_subscriptions():
         order(line("WIRELESS", line("RATE"), line("FEE"), line("SMS", line("BASIC"))), line("INTERNET", quantity=3)),
         sold,
     )
-    prices = [monthly_price(decomposed, x) for x in decomposed.services]
+    prices = [together(as_ordered(decomposed, x).values()) for x in decomposed.services]
     assert prices == [Money(2_500, "USD"), Money(300, "USD"), Money(3_000, "USD")]
 
 

@@ -111,6 +111,24 @@ async def test_another_start_in_the_profile_changes_nothing_on_the_network_and_i
 
 
 @pytest.mark.req("F07")
+async def test_what_runs_unbilled_leaks_what_it_costs_by_now(shop: Shop) -> None:
+    """Its rate costs more than when it was ordered, one part has been dropped, another added, and it has moved."""
+    first = await shop.fulfil(order(WIRELESS))
+    service, rate, extra = (asset(shop, first, x) for x in ("1", "1.1", "1.2"))
+    dearer = {"price": Money(4_000, "USD"), "changes": ("price",)}
+    await shop.changed(raw(line("", asset=rate, action=Action.UPDATE, **dearer)))
+    await shop.changed(raw(line("", asset=extra, action=Action.DELETE)))
+    await shop.changed(raw(line("", line("EXTRA"), asset=service, action=Action.NONE)))
+    to = line("", action=Action.MOVE_ADD, service_point="SP-2", changes=("service_point",))
+    moved = asset(shop, await shop.changed(raw(to, line("", asset=service, action=Action.MOVE_DELETE))))
+    change(shop, CLOSE, service=moved)
+    later(shop, days=73)
+    await shop.reconcile()
+    (found,) = fallouts(shop)
+    assert "About 108.00 USD was not billed so far." in found["message"]  # a fifth of a year of 40.00 and 5.00
+
+
+@pytest.mark.req("F07")
 async def test_a_service_that_runs_unbilled_is_a_fallout_with_what_it_costs_until_it_is_billed(shop: Shop) -> None:
     service = asset(shop, await shop.fulfil(order(WIRELESS)))
     change(shop, CLOSE, service=service)
