@@ -87,14 +87,14 @@ class Walk:
         for _ in range(TODAY_STEPS):
             await self.random.choice((self._one, self._several, self._several, self._put_off, self._ends_by_itself))()
             await self._agrees()
+        await self._ends_by_itself()
+        await self._agrees()
         self.now = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1)
         for _ in range(STEPS):
             self.now += timedelta(days=self.random.randrange(40), minutes=self.random.randrange(1, 600))
             self.shop.clock.set(f"{self.now:%Y-%m-%d %H:%M}")
             await self.random.choice((self._one, self._one, self._put_off, self._unlawful))()
             await self._agrees()
-        await self._ends_by_itself()
-        await self._agrees()
 
     async def _has_now(self, order_id: str) -> None:
         rows = self.shop.rows("SELECT * FROM orderloom.assets WHERE created_by_order = :o", o=order_id)
@@ -171,9 +171,9 @@ class Walk:
             self._is_refused(document)
             return
         stored = self.shop.change(document)
-        self._misbehave(wish.deed)
+        mode = self._misbehave(wish.deed)
         await self.shop.run(stored)
-        if self.random.random() < 0.25:
+        if mode is not Mode.REFUSE and self.random.random() < 0.25:  # there is no refusing what takes back
             await asyncio.sleep(self.random.random() * 0.3)
             with suppress(Declined):
                 await self.shop.cancel(stored.id)
@@ -308,13 +308,14 @@ class Walk:
         reason = self.shop.one("SELECT reason FROM orderloom.orders WHERE id = :o", o=stored.id)
         return reason, self.shop.steps(stored.id), self.shop.rows(fallouts, o=stored.id)
 
-    def _misbehave(self, deed: Deed) -> None:
+    def _misbehave(self, deed: Deed) -> Mode:
         operation, name = self.random.choice(sorted(FAULTS[deed].items()))
         mode = self.random.choice((Mode.FAIL_BEFORE, Mode.FAIL_AFTER, Mode.LOSE_ANSWER, Mode.REFUSE))
         if operation == "query":
             mode = Mode.FAIL_BEFORE
         self.switches[name].set(operation, Switch(mode=mode, remaining=self.random.randrange(1, 3)))
         self.told[-1] += f" [{operation} {mode}]"
+        return mode
 
     def _mend(self) -> None:
         for switches in self.switches.values():
