@@ -139,6 +139,8 @@ class Amendment:
     requested_start: datetime | None = None
     unknown: bool = False
     """There is no such revision."""
+    approvals: tuple[str, ...] | None = None
+    """What of it somebody has to approve; ``None``: nobody looked, as of old."""
 
 
 @dataclass(frozen=True, kw_only=True)

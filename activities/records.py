@@ -26,7 +26,7 @@ from activities.messages import (
     Transition,
     Validation,
 )
-from domain.approval import Approval
+from domain.approval import Approval, approvals
 from domain.asset import Busy
 from domain.billing import Account, Billed
 from domain.change import due
@@ -346,6 +346,7 @@ class RecordActivities:
             roots=comparison.roots,
             technical=comparison.technical,
             requested_start=after.order.requested_start,
+            approvals=approvals(after.order, after.catalog),
         )
 
     @activity.defn(no_thread_cancel_exception=True)

@@ -126,27 +126,25 @@ def waits_for(api: Api, order: Document) -> list[str]:
         return []
     if order["state"] == "draft":
         return [f"It waits to be submitted: orderloom draft submit {order['id']}"]
-    if order["state"] == "pending":
-        return [_pending(order)]
-    return [wanted(x) for x in _open_fallouts(api, order["id"])] if order["rollup"] == "attention" else []
+    needed = [wanted(x) for x in _open_fallouts(api, order["id"])]
+    return [_pending(order), *needed] if order["state"] == "pending" else needed
 
 
 def _pending(order: Document) -> str:
     reason, start = str(order["reason"] or ""), screen.instant(order["requested_start"])
     if reason.startswith("approval"):
-        return f"It waits for {reason}. Decide: orderloom approve|reject {order['number']} --reason …"
+        return f"It waits for {reason.rstrip('.')}. Decide: orderloom approve|reject {order['number']} --reason …"
     if reason == "requested start":
         return f"It starts by itself at {start}, as requested."
     return f"It waits: {reason}." if reason else "It waits."
 
 
 def wanted(fallout: Document) -> str:
-    """Say what a fallout is about and what may be decided."""
-    error = fallout["error"]
-    return (
-        f"{fallout['step'] or fallout['type']} needs a person: {error['code']}, {error['message'].rstrip('.')}. "
-        f"Decide: orderloom resolve {fallout['id']} {'|'.join(fallout['decisions'])} --reason …"
-    )
+    """Say what a fallout is about and what may be decided; an undo is tried for as long as it takes."""
+    error, may_be = fallout["error"], "|".join(fallout["decisions"])
+    said = f"{fallout['step'] or fallout['type']} needs a person: {error['code']}, {error['message'].rstrip('.')}. "
+    decide = f"Decide: orderloom resolve {fallout['id']} {may_be} --reason …"
+    return said + (decide if may_be else "It is tried again by itself.")
 
 
 def _drawn(api: Api, order_id: str, *, watched: bool = False) -> "Tree":
@@ -171,10 +169,10 @@ def _drawn(api: Api, order_id: str, *, watched: bool = False) -> "Tree":
         branches[line["id"]] = branches.get(line["parent"], drawn).add(title)
         for step in by_subject.pop(line["id"], ()):
             branches[line["id"]].add(_step(step))
-    for step in (x for found in by_subject.values() for x in found):  # an account's, for instance
-        drawn.add(_step(step))
+    for step in (x for found in by_subject.values() for x in found):  # an account's, or of a line that was dropped
+        drawn.add(_step(step, of=f" {step['subject']}"))
     if order["reason"] and order["state"] != "pending":
-        drawn.add(screen.words(order["reason"], style="bold"))
+        drawn.add(screen.words(f"Why: {order['reason']}", style="bold"))
     return drawn
 
 
@@ -182,8 +180,8 @@ def _title(what: str, state: str) -> Any:  # noqa: ANN401 - rich's Text
     return screen.words(f"{what}  ", style="bold").append_text(screen.words(state, style=screen.state_style(state)))
 
 
-def _step(step: Document) -> Any:  # noqa: ANN401 - rich's Text
-    said = [f"{_MARK.get(step['state'], '?')} {step['function'].replace('_', ' ')}"]
+def _step(step: Document, of: str = "") -> Any:  # noqa: ANN401 - rich's Text
+    said = [f"{_MARK.get(step['state'], '?')} {step['function'].replace('_', ' ')}{of}"]
     if step["started_at"] and step["finished_at"]:
         taken = datetime.fromisoformat(step["finished_at"]) - datetime.fromisoformat(step["started_at"])
         said.append(f"{taken.total_seconds():.3f} s")

@@ -152,7 +152,8 @@ class Revised:
     """A revision that is in force from now on.
 
     ``again`` are the steps that are carried out anew, each with its next generation, ``synchronizations`` the accounts
-    that the plan tells billing of; ``planned`` says whether there is a plan already.
+    that the plan tells billing of; ``planned`` says whether there is a plan already. ``waits_for`` is why the order is
+    pending from now on, where there is none; ``None``: as before.
     """
 
     ref: OrderRef
@@ -160,6 +161,7 @@ class Revised:
     again: Mapping[str, int] = field(default_factory=dict)
     synchronizations: tuple[str, ...] = ()
     planned: bool = True
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

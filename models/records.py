@@ -51,7 +51,8 @@ def changes(sql: str, *, also: str = "") -> Prepared:
     """A statement whose CTE ``changed`` has a row for each event of the order ``:order``, as (position, type, body).
 
     No row, no change: then the order's log and its state stay as they are. ``state`` and ``finished`` come from the
-    parameters of that name; ``also`` are further columns of the order that are set, each behind a comma.
+    parameters of that name; ``also`` are further columns of the order that are set, each behind a comma. The reason of
+    a cancellation stays when the order has come to its end.
     """
     return Prepared(f"""
         WITH {sql},
@@ -59,7 +60,8 @@ def changes(sql: str, *, also: str = "") -> Prepared:
             UPDATE orderloom.orders
                SET last_seq = last_seq + (SELECT count(*) FROM changed),
                    state = COALESCE(CAST(:state AS text), state),
-                   reason = CASE WHEN CAST(:state AS text) IS NULL THEN reason ELSE CAST(:reason AS text) END,
+                   reason = CASE WHEN COALESCE(CAST(:state AS text), '{State.CANCELLED}') = '{State.CANCELLED}'
+                                 THEN reason ELSE CAST(:reason AS text) END,
                    completed_at = CASE WHEN CAST(:finished AS boolean) THEN now() ELSE completed_at END{also}
              WHERE id = CAST(:order AS uuid) AND EXISTS (SELECT FROM changed)
             RETURNING last_seq
@@ -546,7 +548,7 @@ _REVISED = changes(
     changed AS (
         SELECT 0 AS position, 'revised' AS type, CAST(:body AS jsonb) AS body FROM revision
         UNION ALL
-        SELECT 1, CAST(:state AS text), CAST('{{}}' AS jsonb) FROM revision WHERE CAST(:state AS text) IS NOT NULL
+        SELECT 1, CAST(:state AS text), CAST('{{}}' AS jsonb) FROM revision WHERE CAST(:planned AS boolean)
     )
     """,  # noqa: S608 - built from constants of this module
     also="""
@@ -869,7 +871,8 @@ class PostgresRecords:
                 connection,
                 _REVISED,
                 ref.order,
-                State.IN_PROGRESS if revised.planned else None,
+                State.IN_PROGRESS if revised.planned else None if revised.waits_for is None else State.PENDING,
+                reason=revised.waits_for or None,
                 revision=ref.revision,
                 assets=[asset_id(ref.order, line) for line in order.lines],
                 dropped=list(comparison.dropped),

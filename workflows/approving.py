@@ -1,14 +1,17 @@
 """Orders that somebody has to approve before anything is done for them (F31)."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import Approved
+from activities.messages import Amendment, Approved
 from domain.approval import Approval, Verdict
 from domain.order import State
 from domain.progress import objection_to_words
 from workflows.changing import Changing
-from workflows.messages import OrderRun
+from workflows.messages import OrderRun, RevisionWish
 
 
 class Approving(Changing):
@@ -29,8 +32,10 @@ class Approving(Changing):
         if not progress.unapproved:
             return True
         if not progress.cancelled:
-            await self._become(State.PENDING, reason=f"approval: {'; '.join(progress.unapproved)}"[:500])
-        await workflow.wait_condition(lambda: self._verdict is not None or progress.is_not_to_wait)
+            await self._become(State.PENDING, reason=_reason(progress.unapproved, self._starts))
+        await workflow.wait_condition(
+            lambda: self._verdict is not None or progress.is_not_to_wait or not progress.unapproved
+        )
         async with self._turn_when(lambda: progress.amending is None):
             if self._verdict is not None and not progress.is_not_to_wait:
                 await self._write_down(self._verdict)
@@ -38,13 +43,24 @@ class Approving(Changing):
             self._show()
             return progress.state is not State.REJECTED
 
+    def _then_waits_for(self, amendment: Amendment) -> str | None:
+        """A revision may leave less to be approved, or nothing; never more (F31)."""
+        progress = self._progress
+        if not progress.unapproved or self._verdict is not None or amendment.approvals is None:
+            return None
+        return _reason(amendment.approvals, amendment.requested_start) or ""
+
+    async def _put_in_force(self, wish: RevisionWish, amendment: Amendment, *, planned: bool) -> None:
+        await super()._put_in_force(wish, amendment, planned=planned)
+        if self._then_waits_for(amendment) is not None:
+            self._progress.unapproved = amendment.approvals or ()
+
     async def _write_down(self, verdict: Approval) -> None:
-        start = self._run.requested_start
         approved = Approved(
             ref=self._progress.ref,
             approval=verdict,
             request=f"{self._run.number}-approval",
-            then="requested start" if start is not None and start > workflow.now() else None,
+            then=_reason((), self._starts),
         )
         await self._put_on_record("approve", approved, type(None))
         if verdict.decision == Verdict.REJECT:
@@ -86,3 +102,10 @@ class Approving(Changing):
         if approval.decision not in {*Verdict}:
             return "NOT_ALLOWED", "it is approve or reject"
         return objection_to_words(approval.actor, approval.reason)
+
+
+def _reason(unapproved: Sequence[str], start: datetime | None) -> str | None:
+    """Why an order is pending before it begins: for a verdict, else for its start."""
+    if unapproved:
+        return f"approval: {'; '.join(unapproved)}"[:500]
+    return "requested start" if start is not None and start > workflow.now() else None

@@ -199,9 +199,20 @@ class Changing(Carrying):
         progress = self._progress
         before, progress.ref = progress.ref, replace(progress.ref, revision=wish.revision)
         again, told = progress.redo(amendment, before=before), amendment.synchronizations
-        revised = Revised(ref=progress.ref, before=before, again=again, synchronizations=told, planned=planned)
+        revised = Revised(
+            ref=progress.ref,
+            before=before,
+            again=again,
+            synchronizations=told,
+            planned=planned,
+            waits_for=self._then_waits_for(amendment),
+        )
         ended = await self._record("revise", revised, Ended)
         if planned:
             progress.replan(await self._whole_plan(Decomposition(items=(), more=True)))
             progress.state = ended.order_state or State.IN_PROGRESS
         self._starts = amendment.requested_start
+
+    def _then_waits_for(self, amendment: Amendment) -> str | None:  # noqa: ARG002 - those that wait for a verdict look
+        """Why the order waits from now on, before it has begun; empty if it need not, ``None`` if it is as before."""
+        return None

@@ -13,6 +13,8 @@ from tests.api.test_orders import BUNDLE, an_order
 from tests.conftest import Database
 
 PLAN = builders.subscription("PLAN", "MINUTES", price=Money(3_000, "USD"), approval_above_percent=20)
+_REASON = "SELECT reason FROM orderloom.orders WHERE id = :o"
+_REVISION = "SELECT revision FROM orderloom.orders WHERE id = :o"
 CATALOG = {**builders.WIRELESS.products, "PLAN": PLAN}
 
 
@@ -59,6 +61,41 @@ async def test_a_rejected_order_ends_with_the_reason(shop: Served):
     ended = await shop.in_state(order, "rejected")
     assert ended["reason"] == "rejected by ann: A customer of ten years."
     assert {x["state"] for x in ended["lines"]} == {"rejected"}
+
+
+@pytest.mark.req("F31")
+async def test_a_revision_that_leaves_nothing_to_approve_lets_the_order_go_on(shop: Served):
+    order = await shop.in_state(await shop.submit(priced("15.00")), "pending")
+    revised = await shop.http.post(f"/v1/orders/{order['id']}/revisions", json=priced("27.00"))
+    assert revised.status_code == 202, revised.text
+    await shop.in_state(order, "completed")
+    events = [x["type"] for x in (await shop.read(f"/v1/orders/{order['id']}/events"))["items"]]
+    assert "approved" not in events
+
+    later = {"requested_start": "2100-01-01T00:00:00Z"}
+    order = await shop.in_state(await shop.submit(priced("15.00") | later), "pending")
+    assert order["reason"].startswith("approval: ")
+    await shop.http.post(f"/v1/orders/{order['id']}/revisions", json=priced("27.00") | later)
+    await shop.shop.until(lambda: shop.shop.one(_REASON, o=order["id"]) == "requested start")
+    assert (await say(shop, order, "reject"))[1]["title"] == "Not waiting"
+    await shop.http.post(f"/v1/orders/{order['id']}/cancellation")
+    await shop.in_state(order, "cancelled")
+
+
+@pytest.mark.req("F31")
+async def test_what_an_order_waits_for_follows_its_revision(shop: Served):
+    """What is approved then is what the reason says."""
+    order = await shop.in_state(await shop.submit(priced("15.00")), "pending")
+    plan = {**BUNDLE["lines"][0], "id": "2.1", "price": {"amount": "15.00", "currency": "USD"}}
+    first = priced("15.00")
+    both = an_order(lines=[*first["lines"], {**BUNDLE, "id": "2", "service_id": None, "lines": [plan | {"lines": []}]}])
+    refused = await shop.http.post(f"/v1/orders/{order['id']}/revisions", json=both)
+    assert [x["line"] for x in refused.json()["violations"]] == ["2.1"]
+    await shop.http.post(f"/v1/orders/{order['id']}/revisions", json=priced("15.00") | {"priority": 1})
+    await shop.shop.until(lambda: shop.shop.one(_REVISION, o=order["id"]) == 1)
+    assert (await shop.read(f"/v1/orders/{order['id']}"))["reason"] == order["reason"]
+    await say(shop, order, "approve")
+    await shop.in_state(order, "completed")
 
 
 @pytest.mark.req("F31")

@@ -20,6 +20,7 @@ async def test_an_order_that_waits_is_cancelled_and_asking_again_is_answered_the
     await api.in_state(order, "cancelled")
     again = await api.http.post(path)
     assert (again.status_code, again.json()["state"]) == (200, "cancelled")
+    assert (await api.read(f"/v1/orders/{order['id']}"))["reason"] == "The customer moves abroad."
     events = (await api.read(f"/v1/orders/{order['id']}/events"))["items"]
     assert [x["type"] for x in events][-3:] == ["assessingCancellation", "pendingCancellation", "cancelled"]
 
@@ -59,8 +60,9 @@ async def test_what_billing_had_initiated_for_a_cancelled_order_is_read_as_voide
     order = await api.in_state(await api.submit(an_order(lines=lines)), "held")
     assert [x["billing"]["state"] for x in order["lines"][:2]] == ["initiated", "initiated"]
 
-    await api.http.post(f"/v1/orders/{order['id']}/cancellation")
+    await api.http.post(f"/v1/orders/{order['id']}/cancellation", json={"reason": "Moved."})
 
     cancelled = await api.in_state(order, "cancelled")
+    assert cancelled["reason"] == "Moved."
     assert [x["billing"]["state"] for x in cancelled["lines"][:2]] == ["voided", "voided"]
     assert cancelled["lines"][0]["billing"]["service_instance"] == order["lines"][0]["billing"]["service_instance"]

@@ -340,6 +340,32 @@ def test_a_fallout_is_taken_handed_over_and_put_back(shell: Shell):
     shell.run("resolve", fallout, "retry", "--reason", "Done.")
 
 
+def test_what_a_revision_has_left_out_is_shown_with_what_it_was_of_and_why_an_order_ended(shell: Shell):
+    fallout = shell.refused_by_the_network("crm-left-out")
+    order, number = fallout["order"], str(fallout["number"])
+    document = yaml.safe_load(order_text("crm-left-out").replace("2026-03-01T00:00:00Z", "'2026-03-01T00:00:00Z'"))
+    (line,) = document["lines"]
+    other = renamed(line, "9")
+    with_both = shell.file("both.yaml", yaml.safe_dump(document | {"lines": [line, other]}))
+    with_other = shell.file("other.yaml", yaml.safe_dump(document | {"lines": [other]}))
+    shell.run("revise", order, with_both, "--reason", "One more.")
+    shell.run("revise", order, with_other, "--reason", "Only the other one.")
+    drawn = shell.run("order", number, "--watch")[0]
+    assert drawn.splitlines()[-1] == f"Order {number}: completed."
+    assert "↶ reserve 1 " in shell.run("order", number)[0]
+    cancelled = shell.json(
+        "submit", shell.file("later.yaml", order_text("crm-why").replace("2026-03-01", "2199-03-01"))
+    )
+    shell.run("cancel", cancelled["id"], "--reason", "Only a trial.")
+    assert "Why: Only a trial." in shell.run("order", cancelled["id"])[0]
+
+
+def renamed(line: dict[str, Any], root: str) -> dict[str, Any]:
+    """The same line, and those below it, under other ids."""
+    own = {"id": root + line["id"][1:], "lines": [renamed(x, root) for x in line.get("lines", ())]}
+    return line | own
+
+
 def test_many_fallouts_are_decided_by_what_they_have_in_common(shell: Shell):
     ids = [shell.refused_by_the_network(f"crm-many-{n}")["id"] for n in range(3)]
     _, complained = shell.run("resolve", *ids[:2], "retry_with", "--input", '{"price": 1}', "--reason", "x", status=1)

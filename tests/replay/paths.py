@@ -73,6 +73,14 @@ async def rejected_by_a_person(shop: Shop) -> Handle:
     return await _verdict(shop, "reject")
 
 
+async def revised_to_need_no_approval(shop: Shop) -> Handle:
+    """Waits for approval, until a revision leaves nothing to approve."""
+    handle = await shop.start(order(INTERNET), approvals=("line 1: INTERNET is dear.",))
+    await shop.until(lambda: shop.state(_order(handle)) == "pending")
+    await shop.revise(_order(handle), order(line("INTERNET", quantity=4)))
+    return handle
+
+
 async def future_start(shop: Shop) -> Handle:
     """A durable timer until the requested start."""
     return await shop.start(order(INTERNET, requested_start=shop.now() + timedelta(seconds=2)))
@@ -447,6 +455,7 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         rejected,
         approved,
         rejected_by_a_person,
+        revised_to_need_no_approval,
         future_start,
         passing_fault,
         slow_network,

@@ -284,6 +284,7 @@ async def test_an_order_that_waits_for_approval_is_cancelled_and_nobody_can_appr
 
 async def test_an_order_that_waits_for_approval_is_approved_as_it_was_revised(sound: Shop) -> None:
     wanted = order(INTERNET)
+    sound.publish(*(replace(x, needs_approval=x.code == "INTERNET") for x in PRODUCTS))
     order_id, handle = await started(sound, wanted, approvals=("line 1: somebody says so",))
     await sound.until(lambda: sound.state(order_id) == "pending")
 

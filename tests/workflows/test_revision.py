@@ -17,7 +17,7 @@ from tests.boundaries import Boundary, Watched
 from tests.builders import changed, line, order, without
 from tests.replay.paths import PATHS
 from tests.shop import Shop
-from tests.workflows.catalog import INTERNET, WIRELESS
+from tests.workflows.catalog import INTERNET, PRODUCTS, WIRELESS
 from workflows.start import Declined
 
 
@@ -345,6 +345,7 @@ async def test_of_several_revisions_only_the_newest_is_looked_at(sound: Shop) ->
 
 @pytest.mark.parametrize("verdict", ["approve", "reject"])
 async def test_what_is_dropped_before_the_order_begins_stays_cancelled(sound: Shop, verdict: str) -> None:
+    sound.publish(*(replace(x, needs_approval=x.code == "WIRELESS") for x in PRODUCTS))
     handle = await sound.start(order(WIRELESS), approvals=("line 1: WIRELESS is approved before it is carried out.",))
     order_id = handle.id.removeprefix("order-")
     await sound.until(lambda: sound.state(order_id) == "pending")
