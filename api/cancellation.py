@@ -80,5 +80,5 @@ def _of_closed_run(house: House, order_id: str) -> str:
     _, steps = views.plan(house.engine, order_id) or (0, ())
     for step in steps:
         if step["no_return"] and step["state"] in SETTLED:
-            raise past_no_return(step["subject"], step["id"])
+            raise past_no_return(step["subject"], step["id"], is_over=True)
     raise Problem(409, "Not open", f"The order is {found['state']}.")

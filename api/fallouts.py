@@ -119,7 +119,7 @@ def take(fallout_id: FalloutId, body: FalloutChange, house: TheHouse) -> Respons
     if not found["is_open"]:
         raise NotOpen
     if taking.hands_over and found["owner"] != taking.owner:
-        raise Problem(409, "Taken", "Somebody else has taken the fallout; `take_over` takes it from them.")
+        raise Problem(409, "Taken", "Somebody else has taken the fallout; `take_over` (in a shell `--over`) takes it.")
     return answer(fallout_body(found))
 
 

@@ -177,6 +177,11 @@ def _refused(house: House, order_id: str, number: int, refusal: Declined) -> Pro
     match refusal.code, refusal.details:
         case "NO_RETURN", (line, step):
             return past_no_return(line, step)
+        case "GIVEN_UP", (line,):
+            message = f"Line {line} was given up: leave it out, or add it anew under an id of its own."
+            return Problem(
+                409, "Given up", message, [Violation(code="GIVEN_UP", rule="2.7", line=line, message=message)]
+            )
         case "SUPERSEDED", _:
             return Problem(409, "Superseded", "A later revision of the order has come before this one was looked at.")
         case _:
@@ -188,8 +193,8 @@ def _ended(house: House, order_id: str) -> Problem:
     _, steps = views.plan(house.engine, order_id) or (0, ())
     found = views.order(house.engine, order_id)
     sent = next((x for x in steps if x["no_return"] and x["state"] == "done"), None)
-    if sent is not None:
-        return past_no_return(sent["subject"], sent["id"])
+    if sent is not None and found is not None and found["state"] in FINAL:
+        return past_no_return(sent["subject"], sent["id"], is_over=True)
     return Problem(409, "Not open", f"The order is {found['state'] if found else 'gone'}.")
 
 

@@ -60,8 +60,12 @@ def _waits_for_its_run(house: House, order_id: str) -> bool:
     return False
 
 
-def past_no_return(line: str, step: str) -> Problem:
-    """What was sent for a line cannot be taken back."""
+def past_no_return(line: str, step: str, *, is_over: bool = False) -> Problem:
+    """What was sent for a line cannot be taken back; ``is_over``: nothing more happens to the order."""
     message = f"Line {line} is past the point of no return: {step} was sent."
     violation = Violation(code="NO_RETURN", rule="2.7", line=line, field=step, message=message)
-    return Problem(409, "Past the point of no return", f"{message} Once it is completed it can be ended.", [violation])
+    then = "The order is over: what it has installed is ended by another one." if is_over else _LATER
+    return Problem(409, "Past the point of no return", f"{message} {then}", [violation])
+
+
+_LATER = "Once it is completed it can be ended."

@@ -42,6 +42,8 @@ async def test_past_the_point_of_no_return_line_and_step_are_named_under_way_and
     afterwards = await api.http.post(path)
     assert afterwards.status_code == 409
     assert afterwards.json()["violations"] == under_way.json()["violations"]
+    assert under_way.json()["detail"].endswith("deliver:1.4 was sent. Once it is completed it can be ended.")
+    assert afterwards.json()["detail"].endswith("The order is over: what it has installed is ended by another one.")
 
 
 async def test_force_needs_a_reason_and_an_unknown_order_is_not_found(api: Served):

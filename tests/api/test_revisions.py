@@ -105,6 +105,7 @@ async def test_past_the_point_of_no_return_line_and_step_are_named(fresh_api: Se
     for late in (desired, {**desired, "account": "OTHER"}):  # it is over, whatever else is wrong with it
         answer = await api.http.post(f"/v1/orders/{order['id']}/revisions", json=late)
         assert answer.status_code == 409
+        assert answer.json()["detail"].endswith("The order is over: what it has installed is ended by another one.")
 
 
 async def test_an_unknown_order_is_not_found(api: Served):
@@ -133,3 +134,21 @@ async def test_an_order_is_read_without_the_service_that_a_revision_has_left_out
     assert [(x["id"], x["billing"] and x["billing"]["state"]) for x in revised["lines"]] == [
         ("1", "initiated"), ("1.1", "initiated"), ("1.1.1", "initiated"),
     ]  # fmt: skip
+
+
+async def test_a_revision_of_what_was_given_up_is_refused_with_its_line(fresh_api: Served):
+    api = fresh_api
+    api.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    first = {**BUNDLE, "lines": BUNDLE["lines"][:1]}
+    second = {**first, "id": "2", "service_id": None, "lines": [{"id": "2.1", "product": "PLAN"}]}
+    order = await api.in_state(await api.submit(an_order(lines=[first, second])), "held")
+    (of_second,) = (x["fallout"] for x in order["lines"] if x["id"] == "2")
+    decision = {"decision": "abort", "reason": "Not wanted."}
+    (await api.http.post(f"/v1/fallouts/{of_second}/resolution", json=decision)).raise_for_status()
+    await api.shop.until(lambda: api.shop.line_states(order["id"])["2"] == "failed")
+
+    otherwise = an_order(lines=[first, {**second, "attributes": {"apn": "other"}}])
+    answer = await api.http.post(f"/v1/orders/{order['id']}/revisions", json=otherwise)
+
+    assert (answer.status_code, answer.json()["title"]) == (409, "Given up")
+    assert [(x["code"], x["line"]) for x in answer.json()["violations"]] == [("GIVEN_UP", "2")]
