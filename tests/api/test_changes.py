@@ -118,6 +118,23 @@ async def test_broken_rules_are_told_apart_from_what_the_asset_does_not_allow(
     assert (await house.ask(service, change, **body)).status_code == status
 
 
+@pytest.mark.req("A19", "B54")
+async def test_a_value_on_a_line_that_changes_nothing_is_refused_by_its_name(house: House):
+    """Sent at once, or named by a draft that is submitted: neither is taken without it."""
+    service = (await house.install())["WIRELESS"]
+    named = {"price": {"amount": "1.00", "currency": "USD"}, "location": "NORTH", "quantity": 1}
+    suspend = {"id": "1", "action": "suspend", "asset": service}
+    answer = await house.http.post("/v1/orders", json={"account": "ACME", "lines": [suspend | named]})
+    expected = {("STRUCTURE", "A19", "1", "price"), ("STRUCTURE", "A19", "1", "location")}
+    assert (answer.status_code, places(answer.json()["violations"])) == (422, expected)
+
+    path = (await house.ask(service, "suspend", submit=False)).headers["location"]
+    await house.http.patch(path, json={"lines": [{"id": "1", "attributes": {"apn": "fast"}}]})
+    submitted = await house.http.post(f"{path}/submission")
+    assert submitted.status_code == 422
+    assert places(submitted.json()["violations"]) == {("STRUCTURE", "A19", "1", "attributes")}
+
+
 @pytest.mark.req("B53", "B69")
 async def test_moves_and_replacements_are_two_halves_of_one_order(house: House):
     moved, replaced = [(await house.install())["WIRELESS"] for _ in range(2)]
