@@ -22,8 +22,9 @@ class LineIn(Shape):
 
     Change actions name the `asset` they are about; what they leave out stays as the asset has it, and what reaches all
     of a service needs no line for each part. A move is two lines; `related_line` says which belong together where that
-    is not clear. `replaces` names the asset that a new product takes the place of. A `price` stands for the product's
-    own; the order may need to be approved for it (F31).
+    is not clear. `replaces` names the asset that a new product takes the place of. Only `update` and `move_add` give an
+    asset new values; a bundle, with both halves of a move, is due on one day. A `price` stands for the product's own;
+    the order may need to be approved for it (F31).
     """
 
     id: Id
