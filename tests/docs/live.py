@@ -111,7 +111,9 @@ class Live:
         return str(self._pending(order)[0]["activityId"])
 
     def attempts(self, order: str) -> int:
-        """How often it has been tried."""
+        """How often it has been tried; an order that was just stored may have no run to ask yet."""
+        if self.http.get(f"/v1/orders/{order}").json()["run"]["status"] == "starting":
+            return 0
         return max((x.get("attempt", 1) for x in self._pending(order)), default=0)
 
     def _pending(self, order: str) -> Any:  # noqa: ANN401 - JSON of Temporal's
