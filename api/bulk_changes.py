@@ -159,10 +159,13 @@ class BulkChanger:
         self._starter = starter
 
     async def run(self) -> None:
-        """Ask whatever waits, until cancelled; several processes share the work."""
+        """Ask whatever waits, until cancelled; several processes share the work.
+
+        When only few may be asked, since the others are under way, it is too early: to find that out costs the same.
+        """
         while True:
             asked = await self._carry()
-            while asked:
+            while asked >= BATCH:
                 asked = sum(await asyncio.gather(*(self._carry() for _ in range(AT_ONCE))))
             await asyncio.sleep(PAUSE_S)
 
