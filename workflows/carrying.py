@@ -179,6 +179,8 @@ class Carrying(Deciding):
         """Take back all that was done for a bundle, last first, then end its lines (2.7)."""
         progress = self._progress
         await workflow.wait_condition(lambda: not progress.is_busy(root))
+        if progress.shares_what_is_busy(root) and workflow.patched("ends-after-what-it-shares"):
+            await workflow.wait_condition(lambda: not progress.shares_what_is_busy(root))
         for step in progress.to_undo(root):
             await self._take_back(step)
         ending = progress.given_up[root]

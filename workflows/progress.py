@@ -491,6 +491,11 @@ class OrderProgress:
         undoing = amending is not None and amending.is_undoing and root in amending.roots
         return undoing or any(x.state in BUSY for x in self._own_steps(root))
 
+    def shares_what_is_busy(self, root: str) -> bool:
+        """Whether a step that a bundle shares is given up with it, and still under way or waits for a person."""
+        shared = (x.item for x in self.steps.values() if x.state in BUSY and _is_shared(x.item))
+        return any(root in (x.root, *self.bundles_of(x)) and self.is_given_up(x) for x in shared)
+
     def _own_steps(self, root: str) -> list[StepProgress]:
         """The steps of a bundle that it shares with no other one."""
         return [x for x in self.bundles[root] if not _is_shared(x.item)]

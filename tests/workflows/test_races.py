@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
@@ -96,6 +97,22 @@ async def test_what_two_bundles_wait_for_is_given_up_with_the_one_that_is_left(s
     await in_force(sound, order_id, 1)
 
     await sound.cancel(order_id)
+
+    assert await end(handle) == "cancelled"
+
+
+async def test_bundles_that_are_cancelled_end_after_the_question_about_what_they_share(sound: Shop) -> None:
+    sound.account("ACME-ZA")
+    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
+    both = (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT))
+    order_id, handle = await started(sound, order(*both))
+    await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+
+    with sound.engine.begin() as in_the_way:
+        in_the_way.execute(text("SELECT FROM orderloom.fallouts FOR UPDATE"))
+        await sound.cancel(order_id)
+        await asyncio.sleep(1)
+        assert "cancelled" not in {sound.state(order_id), *sound.line_states(order_id).values()}
 
     assert await end(handle) == "cancelled"
 
