@@ -43,8 +43,12 @@ class Journal(Protocol):
         """
         ...
 
-    def failed(self, order: str, *, step: str, key: str, error: str) -> None:
+    def failed(self, order: str, *, step: str, key: str, error: str, undo_refused: bool = False) -> None:
         """Write down one more failed attempt, and its error."""
+        ...
+
+    def undo_refusals(self, order: str, *, step: str) -> int:
+        """How often it was refused to take a step back."""
         ...
 
     def undone(self, order: str, *, step: str) -> None:
@@ -163,13 +167,15 @@ def _pause(error: Exception) -> timedelta | None:
 def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem, str, str], object]) -> None:
     """Undo one step and write it down; ``undo`` gets order, item, the key that did it and the key that takes it back.
 
-    There is no refusing an undo: whatever stands in its way is raised, and Temporal tries again.
+    There is no refusing an undo: whatever stands in its way is raised, and Temporal tries again. A neighbour
+    remembers a refusal under its key; what is asked after one is a new request.
     """
     in_flight = journal.load(taken.ref)
     item = in_flight.item(taken.step.id)
     did = key(taken.ref.order, item.subject, item.function, taken.step.generation)
+    refusals = journal.undo_refusals(in_flight.id, step=item.id)
     try:
-        answer = undo(in_flight, item, did, f"{did}:undo")
+        answer = undo(in_flight, item, did, f"{did}:undo:{refusals}" if refusals else f"{did}:undo")
     except (Unavailable, OutcomeUnknown, Unacceptable) as error:
         journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {error}")
         said, kind = str(error)[:1_000], type(error).__name__
@@ -178,6 +184,6 @@ def take_back(journal: Journal, taken: Taken, undo: Callable[[InFlight, PlanItem
         pause = timedelta(seconds=answer.again_in_s)
         raise ApplicationError("still at work", item.id, type="Working", next_retry_delay=pause)
     if isinstance(answer, Refused):
-        journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {answer.message}")
+        journal.failed(in_flight.id, step=item.id, key=did, error=f"undo: {answer.message}", undo_refused=True)
         raise ApplicationError(answer.message, item.id, type=answer.code)
     journal.undone(taken.ref.order, step=item.id)

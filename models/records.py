@@ -210,6 +210,7 @@ _FAILED = changes(f"""
     failed AS (
         UPDATE orderloom.plan_items
            SET attempts = attempts + 1, key = :key, last_error = :error, started_at = COALESCE(started_at, now()),
+               undo_refusals = undo_refusals + CASE WHEN CAST(:undo_refused AS boolean) THEN 1 ELSE 0 END,
                state = CASE state WHEN 'pending' THEN 'inProgress' ELSE state END
          WHERE order_id = CAST(:order AS uuid) AND id = :step
            AND (state IN ('pending', 'inProgress', 'held')
@@ -234,6 +235,10 @@ _UNDONE = changes("""
     changed AS (
         SELECT position, 'step_undone' AS type, jsonb_build_object('step', CAST(:step AS text)) AS body FROM undone
     )
+""")
+
+_UNDO_REFUSALS = Prepared("""
+    SELECT undo_refusals FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) AND id = :step
 """)
 
 _RESULTS = Prepared("""
@@ -757,9 +762,14 @@ class PostgresRecords:
             parameters["changed"] = _CHANGED_ASSETS.dump_json(installation.changed).decode()
         return self._end(statement, in_flight.id, installation.root, State.COMPLETED, alone=alone, **parameters)
 
-    def failed(self, order: str, *, step: str, key: str, error: str) -> None:
+    def failed(self, order: str, *, step: str, key: str, error: str, undo_refused: bool = False) -> None:
         """Write down one more failed attempt, and its error."""
-        self._change(_FAILED, order, step=step, key=key, error=error[:1_000])
+        self._change(_FAILED, order, step=step, key=key, error=error[:1_000], undo_refused=undo_refused)
+
+    def undo_refusals(self, order: str, *, step: str) -> int:
+        """How often it was refused to take a step back."""
+        with autocommit(self.engine) as connection:
+            return int(_UNDO_REFUSALS.on(connection, order=order, step=step).scalar_one_or_none() or 0)
 
     def undone(self, order: str, *, step: str) -> None:
         """Write down that a step is taken back."""

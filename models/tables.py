@@ -232,6 +232,7 @@ plan_items = Table(
     Column("actual_at", DateTime(timezone=True)),
     Column("result", JSONB),
     Column("last_error", Text),
+    Column("undo_refusals", Integer, nullable=False, server_default=text("0")),
     _one_of("state", StepState),
 )
 

@@ -281,3 +281,20 @@ async def test_a_wish_to_cancel_is_on_record_before_it_is_written_down(shop: Sho
     await shop.cancel(handle.id.removeprefix("order-"))
     await handle.result()
     assert "assess" in await durable_activity_names(handle)
+
+
+@pytest.mark.req("W5")
+async def test_an_undo_that_is_refused_is_asked_for_anew_until_it_is_done(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    shop.inventory.switches.set("release", Switch(mode=Mode.REFUSE, remaining=2, code="IN_REPAIR"))
+    handle = await shop.start(order(WIRELESS))
+    order_id = handle.id.removeprefix("order-")
+    await shop.decide(await shop.fallout(order_id), "abort")
+
+    await asyncio.wait_for(handle.result(), timeout=20)
+
+    asked = [x["key"] for x in shop.rows("SELECT key FROM inventory.calls WHERE operation = 'release' ORDER BY key")]
+    undo = f"{order_id}:1:reserve:0:undo"
+    assert asked == [undo, f"{undo}:1", f"{undo}:2"]
+    assert shop.state(order_id) == "failed"
+    await shop.is_sound()
