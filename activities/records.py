@@ -404,14 +404,18 @@ class RecordActivities:
 
     def _propagated(self, ref: OrderRef, lines: Sequence[str], state: State) -> Mapping[str, State]:
         """The lines that take a state when some do: a bundle's reaches all below it, never the other way (B27, B28)."""
-        decomposed = self.records.load(ref).decomposed
-        states = dict(self.records.states(ref.order))
+        decomposed, states = self.records.load(ref).decomposed, self.records.states(ref.order)
+        reached = dict[str, State]()
         for line in lines:
             found = propagate(
-                decomposed, decomposed.order.by_id[line], {"state": state}, states=states, fields=self.propagated
+                decomposed,
+                decomposed.order.by_id[line],
+                {"state": state},
+                states={**states, **reached},
+                fields=self.propagated,
             )
-            states |= dict.fromkeys(found.changes, state)
-        return {line: now for line, now in states.items() if now is state}
+            reached |= dict.fromkeys(found.changes, state)
+        return reached
 
 
 def _completed(earlier: Answers, steps: Iterable[PlanItem]) -> Completed:

@@ -596,7 +596,7 @@ _OPEN_FALLOUT = changes(f"""
     lines AS (
         UPDATE orderloom.order_lines AS l SET state = s.value
           FROM opened, jsonb_each_text(CAST(:lines AS jsonb)) AS s
-         WHERE l.order_id = CAST(:order AS uuid) AND l.id = s.key
+         WHERE l.order_id = CAST(:order AS uuid) AND l.id = s.key AND l.state NOT IN ({quoted(FINAL)})
     ),
     changed AS (
         SELECT 0 AS position, 'fallout_opened' AS type,
@@ -627,7 +627,7 @@ _CLOSE_FALLOUT = changes(f"""
     lines AS (
         UPDATE orderloom.order_lines AS l SET state = s.value
           FROM closed, jsonb_each_text(CAST(:lines AS jsonb)) AS s
-         WHERE l.order_id = CAST(:order AS uuid) AND l.id = s.key
+         WHERE l.order_id = CAST(:order AS uuid) AND l.id = s.key AND l.state NOT IN ({quoted(FINAL)})
     ),
     audited AS (
         INSERT INTO orderloom.audit (actor, action, object, decision, reason)

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from domain.fallout import TYPE
+from domain.fallout import TYPE, Decision
 from domain.in_flight import InFlight
 from domain.order import State
 from domain.plan import System
-from domain.progress import Done, Fallout, Judgment, Late, OrderRef
+from domain.progress import Closing, Done, Fallout, Judgment, Late, OrderRef, Resolution
 from models.records import PostgresRecords
 from tests.models.conftest import Books
 
@@ -162,3 +162,21 @@ def test_a_question_is_withdrawn_by_who_knew_of_it_and_tried_all_the_same(books:
 
     assert steps(books) == {"reserve:1": "done", "initiate_billing:1": "done"}
     assert books.rows("SELECT state, actor FROM orderloom.fallouts") == [{"state": "cancelled", "actor": "system"}]
+
+
+@pytest.mark.req("W5")
+def test_a_line_that_has_ended_meanwhile_is_neither_held_nor_taken_up_again(books: Books):
+    order, records = planned(books), PostgresRecords(books.engine)
+    books.change("UPDATE orderloom.order_lines SET state = 'completed' WHERE order_id = :o AND id = '1.4'", o=order.id)
+    now = "SELECT state FROM orderloom.order_lines WHERE id = '1.4'"
+
+    records.open_fallout(asked(order), priority=3, due=timedelta(hours=1), lines={"1.4": State.HELD})
+    assert books.rows(now) == [{"state": "completed"}]
+
+    retry = Resolution(fallout="1-1", decision=Decision.RETRY, actor="ann", reason="test")
+    records.close_fallout(
+        Closing(ref=OrderRef(order=order.id, revision=0), resolution=retry, step="reserve:1"),
+        lines={"1.4": State.IN_PROGRESS},
+    )
+    assert books.rows(now) == [{"state": "completed"}]
+    assert books.rows("SELECT state FROM orderloom.fallouts") == [{"state": "closed"}]

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from activities.records import RecordActivities
 from adapters.switches import Mode, Switch
-from domain.progress import Resolution
+from domain.order import State
+from domain.progress import Closing, OrderRef, Resolution
 from models import views
+from models.records import PostgresRecords
 from tests.builders import line, order
 from tests.shop import Shop, durable_activity_names, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
@@ -53,6 +57,27 @@ async def test_an_order_whose_only_bundle_is_refused_is_held_with_all_lines_of_t
     found = await shop.shown(handle, state="completed")
     assert found.get(search_attributes.ATTENTION) is False
     assert found.get(search_attributes.STEP) is None
+
+
+class AMomentAgo(PostgresRecords):
+    """Read before the second bundle fell out as well."""
+
+    def states(self, order: str) -> Mapping[str, State]:
+        return {**super().states(order), "2": State.IN_PROGRESS}
+
+
+@pytest.mark.req("W5", "B27")
+async def test_a_decision_about_one_bundle_does_not_touch_another_that_falls_out_meanwhile(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=2, code="NO_PORT"))
+    order_id = (await shop.start(order(INTERNET, INTERNET))).id.removeprefix("order-")
+    await shop.until(lambda: shop.line_states(order_id) == {"1": "held", "2": "held"})
+    (id_,) = (x["id"] for x in shop.rows("SELECT id FROM orderloom.fallouts WHERE step = 'provision:1'"))
+
+    decided = Resolution(fallout=id_, decision="retry", actor="ann", reason="test")
+    closing = Closing(ref=OrderRef(order=order_id), resolution=decided, step="provision:1")
+    RecordActivities(AMomentAgo(shop.engine), shop.clock).close_fallout(closing)
+
+    assert shop.line_states(order_id) == {"1": "inProgress", "2": "held"}
 
 
 async def test_the_details_of_the_run_say_what_to_send(shop: Shop) -> None:
