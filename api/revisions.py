@@ -148,22 +148,25 @@ def _must_be_current(base: Base, if_match: str | None) -> None:
 def _checked(house: House, new: New, base: Base) -> Order:
     """The order as it is to be, under the ids its lines have; all rules that it breaks are told at once.
 
-    What somebody would have to approve first cannot come in by a revision (F31).
+    What somebody would have to approve first cannot come in by a revision (F31). What has come to its end breaks no
+    rule: whether it is to be otherwise, and that it is too late for that, is for the order's run to say.
     """
     catalog = catalogs.load(house.engine, base.catalog_version)
     with submissions.deciding(house.engine, new.order) as connection:
         facts = submissions.known_later(connection, new.order, new.order_id)
+        ended = revisions.ended(connection, new.order_id)
     found = matched(
         new.order_id,
         base.order,
         new.order,
         complete=lambda order: completed(order, catalog, facts),
         gone=base.gone,
+        ended=ended,
         corrections=base.corrections,
     )
     approved = needed(base.order, catalog)
     unapproved = (x for x in needed(found.order, catalog) if x not in approved)
-    if violations := (*found.violations, *validate(found.order, catalog, facts), *unapproved):
+    if violations := (*found.violations, *validate(found.without(ended), catalog, facts), *unapproved):
         submissions.audit_refusal(house.engine, action="order.revise", subject=new.order_id, violations=violations)
         raise broken_rules(violations)
     return found.order

@@ -1,7 +1,7 @@
 """A revision of an order under way: which of its lines are which, and what of the plan is done anew (2.7)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, cast
@@ -36,6 +36,10 @@ class Matched:
     order: Order
     violations: tuple[Violation, ...] = ()
 
+    def without(self, roots: Collection[str]) -> Order:
+        """The order without these bundles."""
+        return replace(self.order, lines=tuple(x for x in self.order.lines if x.root not in roots))
+
 
 def matched(
     order_id: str,
@@ -44,22 +48,51 @@ def matched(
     *,
     complete: Callable[[Order], Order] = with_defaults,
     gone: frozenset[str] = frozenset(),
+    ended: Collection[str] = (),
     corrections: Sequence[Correction] = (),
 ) -> Matched:
     """Find each desired line among those of the order: by the asset it names, else by its id.
 
     A line keeps the id that it was first given, for the asset it will be follows from that (2.1); it may be sent under
     another one with its ``asset``. ``complete`` fills in what it leaves blank. ``gone`` are ids of lines that an
-    earlier revision dropped: they do not come back.
+    earlier revision dropped: they do not come back. ``ended`` are bundles at their end: their assets are otherwise by
+    now, and what is said of such a bundle as it was asked for leaves it as it is.
     What operators corrected since ``base`` stays corrected wherever the revision says what ``base`` says.
     """
     times = Counter(asset_id(order_id, x) for x in base.lines)
     known = {asset: x for x in base.lines if times[asset := asset_id(order_id, x)] == 1}
     first_ids = {x.id: (known[x.asset].id if x.asset in known else x.id) for x in desired.lines}
-    lines = [_as_known(x, first_ids, known) for x in desired.lines]
-    order = complete(replace(desired, external_id=desired.external_id or base.external_id, lines=tuple(lines)))
+    asked = replace(
+        desired,
+        external_id=desired.external_id or base.external_id,
+        lines=tuple(_as_known(x, first_ids, known) for x in desired.lines),
+    )
+    left = {
+        root: base.bundles[root]
+        for root, lines in asked.bundles.items()
+        if root in ended and root in base.bundles and all(_says(x, base) for x in lines)
+    }
+    order = complete(replace(asked, lines=tuple(x for x in asked.lines if x.root not in left)))
+    if left:
+        bundles = {**dict.fromkeys(asked.bundles, ()), **order.bundles, **left}
+        order = replace(order, lines=tuple(line for lines in bundles.values() for line in lines))
     found = tuple(_violations(base, order, gone))
     return Matched(order=_still_corrected(base, order, corrections), violations=found)
+
+
+def _says(line: OrderLine, base: Order) -> bool:
+    """Whether a line says nothing but what the line of its id says already."""
+    before = base.by_id.get(line.id)
+    if before is None:
+        return False
+    said = {x.name for x in fields(line) if getattr(line, x.name) not in (_BLANK.get(x.name), {})}
+    named = (said | {*(line.changes or ())}) - {"changes", "attributes"}
+    return line.attributes.items() <= before.attributes.items() and all(
+        getattr(line, x) == getattr(before, x) for x in named
+    )
+
+
+_BLANK = {x.name: x.default for x in fields(OrderLine)}
 
 
 def _still_corrected(base: Order, desired: Order, corrections: Sequence[Correction]) -> Order:

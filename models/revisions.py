@@ -6,11 +6,12 @@ from enum import Enum, auto
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from domain.in_flight import Correction
 from domain.order import FINAL, Order
 from models.submissions import ORDER, Key, remember
+from models.tables import quoted
 from sql.connections import autocommit
 
 _CORRECTIONS = TypeAdapter(tuple[Correction, ...])
@@ -87,6 +88,10 @@ _QUEUED = text("""
        AND o.run_started_at IS NOT NULL
      ORDER BY r.submitted_at LIMIT :limit
 """)
+_ENDED = text(f"""
+    SELECT root FROM orderloom.order_lines WHERE order_id = CAST(:order AS uuid)
+     GROUP BY root HAVING bool_and(state IN ({quoted(FINAL)}))
+""")  # noqa: S608 - built from constants of this module
 _STATE = text("""
     SELECT state FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND revision = :revision
 """)
@@ -109,6 +114,11 @@ def base(engine: Engine, order_id: str) -> Base | None:
         state=row.state,
         catalog_version=row.catalog_version,
     )
+
+
+def ended(connection: Connection, order_id: str) -> frozenset[str]:
+    """The bundles of an order that have come to their end, by root."""
+    return frozenset(connection.execute(_ENDED, {"order": order_id}).scalars())
 
 
 def submit(engine: Engine, new: New, *, base: Base, key: Key | None, location: str) -> int | Refusal:

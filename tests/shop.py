@@ -204,16 +204,19 @@ class Shop:
         catalog = catalogs.load(self.engine, base.catalog_version)
         with submissions.deciding(self.engine, desired) as connection:
             known = submissions.known_later(connection, desired, order)
+            ended = revisions.ended(connection, order)
         found = matched(
             order,
             base.order,
             desired,
             complete=lambda x: completed(x, catalog, known),
             gone=base.gone,
+            ended=ended,
             corrections=base.corrections,
         )
         assert found.violations == ()
-        broken = validate(found.order, catalog, known) if found.order.is_about_assets else ()
+        left = found.without(ended)
+        broken = validate(left, catalog, known) if left.is_about_assets else ()
         assert not broken, broken
         new = revisions.New(order_id=order, order=found.order, force=force, actor="ann", reason="changed their mind")
         number = revisions.submit(self.engine, new, base=base, key=None, location="")

@@ -188,6 +188,26 @@ async def test_a_change_that_waits_for_its_day_is_revised(house: House):
     assert (await house.asset(service))["pending_changes"][0]["due"] == "2199-08-01T00:00:00Z"
 
 
+@pytest.mark.req("A08")
+@pytest.mark.parametrize("action", ["suspend", "delete"])
+async def test_what_waits_is_revised_beside_what_the_order_has_changed_already(house: House, action: str):
+    api, services = house.served, [(await house.install())["WIRELESS"] for _ in range(2)]
+    lines = [{"id": str(n), "action": action, "asset": x} for n, x in enumerate(services, 1)]
+    first, second = lines[0], {**lines[1], "due_date": LATER}
+    asked = {"account": "ACME", "lines": [first, second]}
+    submitted = await api.http.post("/v1/orders", json=asked)
+    assert submitted.status_code == 202, submitted.text
+    order = await api.in_state(submitted.json(), "pending")
+    path = f"/v1/orders/{order['id']}/revisions"
+
+    revised = await api.http.post(path, json={**asked, "lines": [first, {**second, "due_date": "2199-08-01"}]})
+    assert (revised.status_code, revised.json().get("state")) == (202, "accepted"), revised.text
+
+    late = await api.http.post(path, json={**asked, "lines": [{**first, "due_date": LATER}, second]})
+    assert (late.status_code, late.json()["title"]) == (409, "Past the point of no return"), late.text
+    assert late.json()["violations"][0]["line"].startswith("1")
+
+
 @pytest.mark.req("A07", "A19")
 async def test_what_is_suspended_from_its_profile_item_can_be_resumed_from_there(house: House):
     api, service = house.served, (await house.install())["WIRELESS"]
