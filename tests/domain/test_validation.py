@@ -257,4 +257,4 @@ def test_two_thousand_lines_are_checked_in_a_moment():
     given = order(line("WIDE", *(line(code) for code in codes)))
     started = time.process_time()
     assert broken(given, products=products) == []
-    assert time.process_time() - started < 0.1  # 12 ms on a small machine; a quadratic rule needs seconds
+    assert time.process_time() - started < 0.5  # 12 ms on a small machine; a quadratic rule needs seconds
