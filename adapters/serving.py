@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from fastapi import FastAPI, Header, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
 
 from adapters.ledger import Attempt, Ledger
 from adapters.switches import Switch, Switches
@@ -84,6 +85,8 @@ def _add(app: FastAPI, change: Change) -> None:
             asked = change.operation.asked.validate_json(await request.body(), strict=True)
         except ValidationError as error:
             return Response(str(error), 400, media_type="text/plain")
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to hear it
         return await run_in_threadpool(_answered, change.operation, lambda: change.act(unquote(idempotency_key), asked))
 
     app.add_api_route(

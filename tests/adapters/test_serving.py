@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from sqlalchemy import Engine
+from starlette.types import Message
 
 from adapters.billing import server as billing_server
 from adapters.billing.embedded import EmbeddedBilling
@@ -106,6 +107,27 @@ def test_a_request_that_makes_no_sense_is_not_understood(over_http: Served, body
     answer = over_http.provisioning.post("/deactivate", content=body, headers=headers)
     assert answer.status_code in (400, 422)
     assert over_http.provisioning.get("/query", params={"key": "k"}).status_code == 204
+
+
+async def test_who_leaves_in_the_middle_of_a_request_is_no_error(engine: Engine):
+    app = provisioning_server.create_app(EmbeddedProvisioning(engine, clock=Clock()))
+    coming: list[Message] = [
+        {"type": "http.request", "body": b'{"serv', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    scope = {
+        "type": "http", "method": "POST", "path": "/deactivate", "query_string": b"",
+        "headers": [(b"idempotency-key", b"k")],
+    }  # fmt: skip
+
+    async def receive() -> Message:
+        return coming.pop(0) if coming else {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        """Nobody is there."""
+
+    await app(scope, receive, send)
+    assert EmbeddedProvisioning(engine, clock=Clock()).query(key="k") is None
 
 
 def test_questions_need_their_parameters(over_http: Served):
