@@ -1,5 +1,7 @@
 """Carrying out the steps of a plan: a batch at a time, one step after the other, each by whoever it is for."""
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -45,6 +47,8 @@ class StepActivities:
         A step that waits for one that was refused, or is still at work, is left for another batch. Nothing interrupts
         what is being done: an attempt whose time is up ends between two steps.
         """
+        limit = activity.info().start_to_close_timeout
+        ends = time.monotonic() + limit.total_seconds() if limit is not None else math.inf
         in_flight = self.journal.load(batch.ref)
         self._put_on_record(batch, in_flight)
         repeated = batch.resent or activity.info().attempt > 1
@@ -54,7 +58,7 @@ class StepActivities:
         answers: dict[str, Done | Working | Refused] = {}
         try:
             for step in batch.steps:
-                if activity.is_cancelled():  # its time is up: what is left is for another attempt
+                if activity.is_cancelled() or time.monotonic() > ends:  # what is left is for another attempt
                     break
                 item = in_flight.item(step.id)
                 if undone.isdisjoint(item.depends_on):

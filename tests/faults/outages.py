@@ -305,6 +305,7 @@ async def away_and_back(world: World, *, orders: int = 100, away_s: float = 60.0
     asked = [x.at for x in passed if x.boundary.what == "request"]
     first_s, at_once = min(asked, default=math.inf) - back, _at_once(passed)
     violations = [f"B8: nobody asked for {first_s:.1f} s"] if first_s > FIRST_PROGRESS_WITHIN_S else []
+    violations += [f"B8: all was done after {done_s:.1f} s"] if done_s > DONE_WITHIN_S else []
     violations += [f"B8: {at_once} requests at once, of a worker of {THREADS} threads"] if at_once > THREADS else []
     return Trial(
         what=f"{orders} orders while the neighbours are away for {away_s:.0f} s, done {done_s:.1f} s later, "

@@ -245,7 +245,8 @@ class Programme:
             what = f"{len(operations)} operations, whatever can go wrong on the wire"
             doing = run(tries, *answers.PARTS, **answers.IN_THESE)
             yield await self._part("B1 to B7", what, doing, expected=ON_THE_WIRE)
-        yield await self._alone(there, "B3", outages.never_slow_for_others, *ANOTHER, expected=ON_THE_WIRE)
+        for rows, trouble in (("B3", outages.never_slow_for_others), ("B8", outages.away_and_back)):
+            yield await self._alone(there, rows, trouble, *ANOTHER, expected=ON_THE_WIRE)
 
     async def _alone(self, there: House, rows: str, attempt: Try, *parts: str, expected: Sequence[str] = ()) -> Part:
         """One trial that says by itself what happens."""
@@ -286,11 +287,8 @@ class Programme:
             yield await self._alone(there, rows, race, *parts)
 
     async def _walks(self, there: House) -> AsyncIterator[Part]:
-        away = asyncio.create_task(self._alone(there, "B8", outages.away_and_back, *ANOTHER, expected=ON_THE_WIRE))
         what = f"orders, decisions, changes and deaths at random, {walks.STEPS} deeds each"
-        doing = self._side_by_side(there, walks.walks(self.seed, WALKS))
-        yield await self._part("R11", what, doing, expected=ON_THE_WIRE)
-        yield await away  # meanwhile, for it does nothing for a minute
+        yield await self._part("R11", what, self._side_by_side(there, walks.walks(self.seed, WALKS)))
 
     async def _poison(self, there: House) -> AsyncIterator[Part]:
         what = "words that are too long"

@@ -46,6 +46,16 @@ async def test_nobody_is_asked_about_a_step_that_is_done_by_then(house: Shop) ->
     assert house.one("SELECT count(*) FROM billing.service_instances WHERE status = 'active'") == 2
 
 
+async def test_an_attempt_whose_time_is_up_sends_nothing_more(house: Shop) -> None:
+    house.provisioning.switches.set("activate", Switch(mode=Mode.DELAY, ms=2_500, remaining=1))
+    handle = await house.run(stored := house.submit(order(INTERNET)), patience=hasty(attempt_s=2, give_up_s=10))
+    await handle.result()
+    await asyncio.sleep(1.5)  # by now the first attempt is over as well
+
+    repeated = house.rows("SELECT operation FROM billing.attempts WHERE key LIKE :o || '%'", o=stored.id)
+    assert repeated == []
+
+
 async def test_nothing_interrupts_an_activity_in_the_midst_of_a_statement(
     database: Database, temporal_client: Client
 ) -> None:
