@@ -489,6 +489,11 @@ _WAITS_FOR_REVISION = text("""
     SELECT EXISTS (SELECT FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND state = 'accepted')
 """)
 
+_ITEMS_FIRST = text("""
+    SELECT FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) ORDER BY position FOR UPDATE
+""")
+"""Before the order, as whoever writes down what a step has done: neither waits for the other in a circle."""
+
 _REVISED = changes(
     f"""
     revision AS (
@@ -872,6 +877,7 @@ class PostgresRecords:
             "undone": comparison.undo,
         }
         with self.engine.begin() as connection:
+            connection.execute(_ITEMS_FIRST, {"order": ref.order})
             now = connection.execute(
                 text("SELECT state FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"),
                 {"order": ref.order},

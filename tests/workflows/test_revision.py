@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from adapters.switches import Mode, Switch
 from domain.approval import Approval
@@ -283,6 +284,19 @@ async def test_past_the_point_of_no_return_only_what_billing_is_told_may_change_
     assert [x["price_minor"] for x in purchases(sound)] == [777]
     (refused,) = sound.rows("SELECT state, code, step FROM orderloom.order_revisions WHERE revision = 1")
     assert refused == {"state": "refused", "code": "NO_RETURN", "step": "provision:1"}
+
+
+async def test_a_revision_waits_for_a_late_attempt_and_not_in_a_circle_with_it(sound: Shop) -> None:
+    order_id, handle, fallout = await held(sound, order(INTERNET))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with sound.engine.begin() as late:
+        late.execute(text("SELECT FROM orderloom.plan_items FOR UPDATE"))
+        await sound.revise(order_id, changed(order(INTERNET), "1", price=Money(777, "USD")))
+        await sound.until(lambda: sound.one(waiting) == 1)
+        late.execute(text("SELECT FROM orderloom.orders FOR UPDATE NOWAIT"))
+    await in_force(sound, order_id, 1)
+    await sound.decide(fallout, "retry")
+    await handle.result()
 
 
 async def test_what_is_billed_does_not_change_any_more(sound: Shop) -> None:
