@@ -49,13 +49,13 @@ MISSED_AT_MOST = 0.1
 WITHIN_S = 25 * 60
 """All of it, on two cores that do nothing else."""
 WALKS = 200
-AGAIN = 60
+AGAIN = 40
 """Places where a worker dies twice: of all kinds, the seed chooses."""
-NOT_CACHED = 100
+NOT_CACHED = 60
 """Places where a worker dies that keeps no run in memory."""
-FROZEN = 20
+FROZEN = 16
 """Places where a worker freezes: each costs the seconds that it takes to be taken for dead."""
-WISHED = 30
+WISHED = 20
 """Places where more than one thing is wished, in every order."""
 
 
