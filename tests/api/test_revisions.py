@@ -113,14 +113,19 @@ async def test_an_unknown_order_is_not_found(api: Served):
     assert (await api.http.get(f"/v1/orders/{uuid4()}/revisions")).status_code == 404
 
 
+async def two_held(api: Served) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """An order of two bundles, both of which the network refuses, and the bundles as they were asked for."""
+    api.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    first = {**BUNDLE, "lines": BUNDLE["lines"][:1]}
+    second = {**first, "id": "2", "service_id": None, "lines": [{"id": "2.1", "product": "PLAN"}]}
+    return await api.in_state(await api.submit(an_order(lines=[first, second])), "held"), first, second
+
+
 @pytest.mark.req("W7")
 async def test_an_order_is_read_without_the_service_that_a_revision_has_left_out(fresh_api: Served):
     """Its initiated billing is voided, and no line of the order any more."""
     api = fresh_api
-    api.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
-    first = {**BUNDLE, "lines": BUNDLE["lines"][:1]}
-    second = {**first, "id": "2", "service_id": None, "lines": [{"id": "2.1", "product": "PLAN"}]}
-    order = await api.in_state(await api.submit(an_order(lines=[first, second])), "held")
+    order, first, _ = await two_held(api)
     assert [x["id"] for x in order["lines"]] == ["1", "1.1", "1.1.1", "2", "2.1"]
 
     answer = await api.http.post(f"/v1/orders/{order['id']}/revisions", json=an_order(lines=[first]))
@@ -138,10 +143,7 @@ async def test_an_order_is_read_without_the_service_that_a_revision_has_left_out
 
 async def test_a_revision_of_what_was_given_up_is_refused_with_its_line(fresh_api: Served):
     api = fresh_api
-    api.shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
-    first = {**BUNDLE, "lines": BUNDLE["lines"][:1]}
-    second = {**first, "id": "2", "service_id": None, "lines": [{"id": "2.1", "product": "PLAN"}]}
-    order = await api.in_state(await api.submit(an_order(lines=[first, second])), "held")
+    order, first, second = await two_held(api)
     (of_second,) = (x["fallout"] for x in order["lines"] if x["id"] == "2")
     decision = {"decision": "abort", "reason": "Not wanted."}
     (await api.http.post(f"/v1/fallouts/{of_second}/resolution", json=decision)).raise_for_status()

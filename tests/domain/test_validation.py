@@ -255,6 +255,9 @@ def test_two_thousand_lines_are_checked_in_a_moment():
         bundle("WIDE", *(Component(product=code) for code in codes)), *(subscription(code) for code in codes)
     )
     given = order(line("WIDE", *(line(code) for code in codes)))
-    started = time.process_time()
-    assert broken(given, products=products) == []
-    assert time.process_time() - started < 0.5  # 12 ms on a small machine; a quadratic rule needs seconds
+    took_s = []
+    for _ in range(3):  # into one of them a collection of garbage may fall
+        started = time.process_time()
+        assert broken(given, products=products) == []
+        took_s.append(time.process_time() - started)
+    assert min(took_s) < 0.1  # 12 ms on a small machine; a quadratic rule needs seconds

@@ -56,15 +56,16 @@ async def test_a_worker_may_die_anywhere_and_nothing_is_lost_or_done_twice(there
 
 @pytest.mark.req("W1")
 async def test_an_api_may_die_anywhere_and_what_was_answered_is_there_once(there: House):
-    places = await crashes.recorded(there, {"submitted": submitted}, WORKER, API, part=API)
+    story = {"submitted": submitted}
+    places = await crashes.recorded(there, story, WORKER, API, part=API)
 
-    tries = crashes.deaths(places, stories={"submitted": submitted})
+    tries = crashes.deaths(places, stories=story)
     trials = await side_by_side(there, tries, WORKER, API, heard=nobody, slots=SLOTS)
 
     assert wrong(trials) == []
     assert len(trials) == len(places)
-    missed = [x.place for x in trials if not x.kills]
-    assert len(missed) <= 1, "an API looks for orders now and then: that may have been just when places were recorded"
+    missed = {x.place for x in trials if not x.kills}  # an API looks for orders now and then: by chance, when recorded
+    assert not missed or missed.isdisjoint(await crashes.recorded(there, story, WORKER, API, part=API))
 
 
 @pytest.mark.parametrize("plant", ["no pause", "unguarded stock", "void forgotten", "float money"])

@@ -271,7 +271,7 @@ def _told(query: Any) -> str | None:
             return None
         case ["EXECUTE", name, *_]:
             return f"sql {_PREPARED.get(name, name)}{' and commit' if ends else ''}"
-        case ["show" | "select" | "SET" | "LISTEN" | "ROLLBACK", *_]:
+        case ["show" | "select" | "SET" | "ROLLBACK", *_]:
             return None
         case _:
             return f"sql {_gist(words)}"

@@ -87,13 +87,20 @@ async def test_an_account_that_billing_refuses_is_not_asked_about_once_its_only_
     assert set(sound.line_states(order_id).values()) == {"cancelled", "completed"}
 
 
+BOTH = order(*2 * (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT),))
+
+
+async def both_wait_for_their_account(shop: Shop) -> tuple[str, WorkflowHandle[Any, Any], dict[str, Any]]:
+    """An order of two bundles under an account that billing refuses, its run, and the question about that."""
+    shop.account("ACME-ZA")
+    shop.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
+    order_id, handle = await started(shop, BOTH)
+    return order_id, handle, await open_fallout(shop, order_id, "sync_customer:ACME-ZA")
+
+
 async def test_what_two_bundles_wait_for_is_given_up_with_the_one_that_is_left(sound: Shop) -> None:
-    sound.account("ACME-ZA")
-    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
-    both = (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT))
-    order_id, handle = await started(sound, order(*both))
-    await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
-    await sound.revise(order_id, without(order(*both), "1"))
+    order_id, handle, _ = await both_wait_for_their_account(sound)
+    await sound.revise(order_id, without(BOTH, "1"))
     await in_force(sound, order_id, 1)
 
     await sound.cancel(order_id)
@@ -102,11 +109,7 @@ async def test_what_two_bundles_wait_for_is_given_up_with_the_one_that_is_left(s
 
 
 async def test_bundles_that_are_cancelled_end_after_the_question_about_what_they_share(sound: Shop) -> None:
-    sound.account("ACME-ZA")
-    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
-    both = (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT))
-    order_id, handle = await started(sound, order(*both))
-    await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+    order_id, handle, _ = await both_wait_for_their_account(sound)
 
     with sound.engine.begin() as in_the_way:
         in_the_way.execute(text("SELECT FROM orderloom.fallouts FOR UPDATE"))
@@ -118,12 +121,8 @@ async def test_bundles_that_are_cancelled_end_after_the_question_about_what_they
 
 
 async def test_what_two_bundles_wait_for_goes_on_when_one_of_them_is_given_up(sound: Shop) -> None:
-    sound.account("ACME-ZA")
-    sound.billing.switches.set("sync_customer", Switch(mode=Mode.REFUSE, match='"ACME-ZA"', code="UNWANTED"))
     sound.inventory.switches.set("reserve", Switch(mode=Mode.REFUSE, match='"1"', code="NO_STOCK"))
-    both = (line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT), line("WIRELESS", line("RATE"), **ANOTHER_ACCOUNT))
-    order_id, handle = await started(sound, order(*both))
-    shared = await open_fallout(sound, order_id, "sync_customer:ACME-ZA")
+    order_id, handle, shared = await both_wait_for_their_account(sound)
 
     await sound.decide(await open_fallout(sound, order_id, "reserve:1"), "abort")
     await sound.until(lambda: sound.line_states(order_id)["1"] == "failed")
