@@ -43,6 +43,10 @@ class Journal(Protocol):
         """
         ...
 
+    def unsent(self, order: str, *, steps: Sequence[str]) -> None:
+        """Write down that steps that were about to be sent were not: they are still to come."""
+        ...
+
     def failed(self, order: str, *, step: str, key: str, error: str, undo_refused: bool = False) -> None:
         """Write down one more failed attempt, and its error."""
         ...

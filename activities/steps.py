@@ -80,6 +80,7 @@ class StepActivities:
         finally:
             done = [x for x in answers.values() if isinstance(x, Done)]
             state = self.journal.done(in_flight, done, asked=batch.asked) if done else None
+        self._take_off_record(batch, in_flight, answers)
         outcomes = tuple(outcome(in_flight.item(step), answer, state) for step, answer in answers.items())
         return tuple(replace(x, wakes=self._next(in_flight, done, x.step)) for x in outcomes)
 
@@ -105,6 +106,20 @@ class StepActivities:
         proving = [x.id for x in batch.steps if in_flight.item(x.id).function in PROVING]
         if proving and not self.journal.sent(in_flight.id, steps=proving):
             raise ApplicationError("the bundle was given up", proving[0], type=GIVEN_UP, non_retryable=True)
+
+    def _take_off_record(
+        self, batch: Batch, in_flight: InFlight, answers: Mapping[str, Done | Working | Refused]
+    ) -> None:
+        """What waits for a step that was refused, or is still at work, has not happened: it shows as still to come."""
+        waiting = {step for step, answer in answers.items() if not isinstance(answer, Done)}
+        if not waiting:
+            return
+        for step in batch.steps:
+            if not waiting.isdisjoint(in_flight.item(step.id).depends_on):
+                waiting.add(step.id)
+        unsent = [x for x in waiting - answers.keys() if in_flight.item(x).function in PROVING]
+        if unsent:
+            self.journal.unsent(in_flight.id, steps=unsent)
 
 
 def outcome(item: PlanItem, answer: Done | Working | Refused, order_state: State | None) -> Outcome:

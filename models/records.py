@@ -131,6 +131,11 @@ class PostgresRecords:
         with autocommit(self.engine) as connection:
             return bool(plans.SENT.on(connection, order=order, steps=list(steps)).scalar_one())
 
+    def unsent(self, order: str, *, steps: Sequence[str]) -> None:
+        """Write down that steps that were about to be sent were not: they are still to come."""
+        with autocommit(self.engine) as connection:
+            connection.execute(plans.UNSENT, {"order": order, "steps": list(steps)})
+
     def done(self, in_flight: InFlight, done: Sequence[Done], *, asked: bool = False) -> State | None:
         """Write down that steps are done, with the last of a bundle its assets and the end of its lines.
 

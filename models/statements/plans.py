@@ -66,6 +66,11 @@ SENT = Prepared(f"""
     SELECT NOT EXISTS (SELECT FROM given_up)
 """)  # noqa: S608 - built from constants of this module
 
+UNSENT = text("""
+    UPDATE orderloom.plan_items SET state = 'pending', started_at = NULL
+     WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'inProgress' AND attempts = 0
+""")
+
 
 def generation(key: str) -> str:
     """The generation in a key (:func:`domain.order.key`): who was sent before a redo has nothing to say any more."""

@@ -107,6 +107,18 @@ async def test_a_refused_nested_service_does_not_hold_up_the_billing_of_the_one_
     assert shop.one("SELECT count(*) FROM billing.service_instances WHERE status = 'active'") == 2
 
 
+async def test_what_waits_for_a_refused_step_is_still_to_come(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(WIRELESS))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    assert fallout["step"] == "provision:1"
+    began = shop.rows("SELECT state, started_at FROM orderloom.plan_items WHERE id = 'provision:1.5'")
+    assert began == [{"state": "pending", "started_at": None}]
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    assert shop.steps(fallout["order_id"])["provision:1.5"] == "done"
+
+
 async def test_giving_a_bundle_up_leaves_nothing_behind_in_any_ledger(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", refuse_once())
     handle = await shop.start(order(WIRELESS))
