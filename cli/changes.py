@@ -10,7 +10,7 @@ import typer
 
 from cli import document, screen, watching
 from cli.client import PANEL, Api, ApiUrl, DocumentFile, Json, asking
-from cli.orders import stands
+from cli.orders import stands, whole_id
 
 commands = typer.Typer()
 draft = typer.Typer(help="Change, submit or discard an order that was kept as a draft.", no_args_is_help=True)
@@ -103,7 +103,7 @@ def change_draft(which: Draft, file: DocumentFile, api: ApiUrl = None, *, as_jso
     """Change what FILE names: fields of the order, of its lines by their ids, and lines to `remove`."""
     with asking(api, as_json=as_json) as asked:
         content = document.as_json(file)
-        changed = asked.send("PATCH", f"/v1/orders/{which}", content, media_type="application/json")
+        changed = asked.send("PATCH", f"/v1/orders/{whole_id(which, 'draft')}", content, media_type="application/json")
         _say(changed, f"Draft {which} is changed.", as_json=as_json)
 
 
@@ -111,7 +111,7 @@ def change_draft(which: Draft, file: DocumentFile, api: ApiUrl = None, *, as_jso
 def submit_draft(which: Draft, api: ApiUrl = None, *, as_json: Json = False) -> None:
     """Make an order of it, or say every rule that it breaks."""
     with asking(api, as_json=as_json) as asked:
-        submitted = asked.post(f"/v1/orders/{which}/submission", None)
+        submitted = asked.post(f"/v1/orders/{whole_id(which, 'draft')}/submission", None)
         _say(submitted, stands(submitted), as_json=as_json)
 
 
@@ -119,12 +119,12 @@ def submit_draft(which: Draft, api: ApiUrl = None, *, as_json: Json = False) -> 
 def discard_draft(which: Draft, api: ApiUrl = None, *, as_json: Json = False) -> None:
     """Forget it."""
     with asking(api, as_json=as_json) as asked:
-        asked.delete(f"/v1/orders/{which}")
+        asked.delete(f"/v1/orders/{whole_id(which, 'draft')}")
         _say({"id": which, "discarded": True}, f"Draft {which} is gone.", as_json=as_json)
 
 
 def _change_one(api: Api, asset: str, what: Change, body: Mapping[str, Any], *, watch: bool, as_json: bool) -> None:
-    order = api.post(f"/v1/assets/{asset}/{what}", body)
+    order = api.post(f"/v1/assets/{whole_id(asset, 'asset')}/{what}", body)
     _say(order, stands(order), as_json=as_json)
     if watch and order["state"] != "draft":
         ended = watching.watch(api, order["id"], as_json=as_json)

@@ -45,7 +45,7 @@ class SaidNo(Exception):  # noqa: N818 - an answer
     """The API refused; `problem` is its answer (RFC 9457)."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
-        super().__init__(problem["title"])
+        super().__init__(": ".join(x for x in (problem["title"], problem.get("detail")) if x))
         self.problem = problem
 
 
@@ -102,7 +102,7 @@ def asking(url: str | None, *, as_json: bool) -> Iterator["Api"]:
         with connected(found) as api:
             yield api
     except SaidNo as refusal:
-        _tell(refusal.problem, as_json=as_json)
+        _tell(refusal, as_json=as_json)
         raise typer.Exit(1) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
@@ -206,13 +206,13 @@ def _body(answer: "httpx.Response") -> Any:  # noqa: ANN401
     raise SaidNo(problem)
 
 
-def _tell(problem: Mapping[str, Any], *, as_json: bool) -> None:
+def _tell(refusal: SaidNo, *, as_json: bool) -> None:
     if as_json:
-        screen.say_json(problem)
+        screen.say_json(refusal.problem)
         return
-    screen.complain(": ".join(x for x in (problem["title"], problem.get("detail")) if x))
-    if problem.get("violations"):
-        screen.violations(problem["violations"])
+    screen.complain(str(refusal))
+    if refusal.problem.get("violations"):
+        screen.violations(refusal.problem["violations"])
 
 
 def _given(filters: Mapping[str, object]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import typer
 
 from cli import screen
-from cli.client import PANEL, Api, ApiUrl, Json, asking
+from cli.client import PANEL, Api, ApiUrl, Json, SaidNo, asking
 from cli.orders import Newest, OfAccount, OfProduct, id_of
 
 commands = typer.Typer()
@@ -197,13 +197,22 @@ def assign(  # noqa: PLR0913 - each is one thing to say
 
 def _change(api: str | None, ids: Sequence[str], body: object, *, as_json: bool) -> None:
     with asking(api, as_json=as_json) as asked:
-        changed = [asked.patch(f"/v1/fallouts/{quote(x, safe='')}", body) for x in ids]
+        changed, refusals = list[Any](), dict[str, SaidNo]()
+        for x in ids:
+            try:
+                changed.append(asked.patch(f"/v1/fallouts/{quote(x, safe='')}", body))
+            except SaidNo as refusal:
+                refusals[x] = refusal
         if as_json:
-            screen.say_json({"items": changed})
-            return
-        for x in changed:
-            owner = f"of {x['owner']}" if x["owner"] else "nobody's"
-            screen.say(f"Fallout {x['id']}: {x['state']}, {owner}, priority {x['priority']}, due {_due(x)}.")
+            screen.say_json({"items": changed, "refused": {x: refusal.problem for x, refusal in refusals.items()}})
+        else:
+            for x in changed:
+                owner = f"of {x['owner']}" if x["owner"] else "nobody's"
+                screen.say(f"Fallout {x['id']}: {x['state']}, {owner}, priority {x['priority']}, due {_due(x)}.")
+            for id_, refusal in refusals.items():
+                screen.complain(f"Fallout {id_}: {refusal}")
+        if refusals:
+            raise typer.Exit(1)
 
 
 def _resolve_one(api: Api, fallout: str, body: dict[str, Any], *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ import getpass
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from urllib.parse import urlencode
 
 import typer
@@ -133,17 +133,22 @@ def stands(order: Mapping[str, Any]) -> str:
 def id_of(api: Api, which: str) -> str:
     """Return an order's id, given that or its number; exit with status 1 when no order has the number."""
     if not which.isdecimal():
-        return which.lower() if _UUID.fullmatch(which.lower()) else _unknown(which)
+        return whole_id(which, "order")
     found = next((x for x in _all(api) if x["number"] == int(which)), None)
-    return str(found["id"]) if found else _unknown(which)
+    return str(found["id"]) if found else _unknown(which, "order")
+
+
+def whole_id(which: str, noun: str) -> str:
+    """Return an id as the API writes it; exit with status 1 when it is none."""
+    return which.lower() if _UUID.fullmatch(which.lower()) else _unknown(which, noun)
 
 
 def _all(api: Api) -> Iterator[Any]:
     return api.pages("/v1/orders")
 
 
-def _unknown(which: str) -> str:
-    screen.complain(f"There is no order {which}.")
+def _unknown(which: str, noun: str) -> NoReturn:
+    screen.complain(f"There is no {noun} {which}.")
     raise typer.Exit(1)
 
 

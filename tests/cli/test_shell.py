@@ -332,7 +332,10 @@ def test_a_fallout_is_taken_handed_over_and_put_back(shell: Shell):
     assert shell.run("take", fallout, "--actor", "ann")[0] == (
         f"Fallout {fallout}: inProgress, of ann, priority 3, due in 23 h.\n"
     )
-    assert shell.run("take", fallout, "--actor", "bob", status=1)[1].startswith("Taken: ")
+    said, complained = shell.run("take", "0-0", fallout, "--actor", "ann", "--over", status=1)
+    assert said.startswith(f"Fallout {fallout}: inProgress, of ann")
+    assert complained == "Fallout 0-0: Not found: There is no such fallout.\n"
+    assert shell.run("take", fallout, "--actor", "bob", status=1)[1].startswith(f"Fallout {fallout}: Taken: ")
     words = ("--to", "bob", "--state", "onHold", "--priority", "2", "--reason", "He knows the exchange.")
     assert "onHold, of bob, priority 2, due in 3 h" in shell.run("assign", fallout, *words, "--actor", "ann")[0]
     assert [x["id"] for x in shell.json("fallouts", "--owner", "bob", "--state", "onHold")["items"]] == [fallout]
@@ -468,6 +471,8 @@ def test_a_change_that_says_too_little_or_too_much_is_not_sent(shell: Shell, wor
 
 def test_many_assets_that_are_not_there_are_no_success(shell: Shell):
     assert "There are no such assets." in shell.run("change", "suspend", "--product", "NOTHING", status=1)[1]
+    assert shell.run("change", "suspend", "1ab2", status=1)[1] == "There is no asset 1ab2.\n"
+    assert shell.run("draft", "discard", "1/ab", status=1)[1] == "There is no draft 1/ab.\n"
 
 
 def test_an_api_that_does_not_answer_is_one_clear_line(shell: Shell):
