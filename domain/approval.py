@@ -28,8 +28,8 @@ class Verdict(StrEnum):
 class Approval:
     """A person's verdict on an order: ``approve`` or ``reject``; who, and why."""
 
-    actor: str
-    reason: str
+    actor: str = ""
+    reason: str = ""
     decision: str = Verdict.APPROVE
 
 

@@ -78,13 +78,14 @@ class Fallout:
 class Resolution:
     """A person's decision about a fallout: ``retry``, ``retry_with``, ``skip`` or ``abort``; who, and why.
 
-    ``input`` holds the corrected fields with ``retry_with``, and with ``skip`` perhaps the ``actual_date``.
+    ``input`` holds the corrected fields with ``retry_with``, and with ``skip`` perhaps the ``actual_date``. What was
+    not given is empty, so that whoever typed it is told what is missing.
     """
 
-    fallout: str
-    decision: str
-    actor: str
-    reason: str
+    fallout: str = ""
+    decision: str = ""
+    actor: str = ""
+    reason: str = ""
     input: Mapping[str, Scalar | Mapping[str, Scalar]] = field(default_factory=dict)
 
 
@@ -108,8 +109,8 @@ class Word:
     ``at``: since when what is skipped has been done.
     """
 
-    actor: str
-    reason: str
+    actor: str = ""
+    reason: str = ""
     fallout: str = ""
     at: datetime | None = None
 
@@ -118,8 +119,8 @@ class Word:
 class Cancellation:
     """A wish to cancel a whole order: who, and why. ``force`` also takes back what is active but not billed (2.7)."""
 
-    actor: str
-    reason: str
+    actor: str = ""
+    reason: str = ""
     force: bool = False
 
 

@@ -70,6 +70,11 @@ class Changing(Carrying):
     @workflow.signal(name="cancel", description="Cancel the order: for batches. Like the update, without an answer.")
     async def cancel_if_possible(self, cancellation: Cancellation) -> None:
         """Cancel the order; a refusal is shown in the run's details and in the order's events."""
+        objection = objection_to_words(cancellation.actor, cancellation.reason)
+        if objection and workflow.patched("cancel-with-words"):
+            self._progress.notice = f"A wish to cancel was ignored: {objection[1]}."
+            self._describe()
+            return
         async with self._turn, self._frozen():
             with suppress(ApplicationError):
                 await self._cancel(cancellation)

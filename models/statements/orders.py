@@ -1,6 +1,5 @@
 """The order as a whole: read, brought to a state, cancelled, approved."""
 
-
 from domain.order import FINAL, NEXT, State
 from models.statements.changes import changes
 from models.tables import quoted

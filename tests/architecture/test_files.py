@@ -25,4 +25,6 @@ def test_no_file_holds(what: str):
 def test_assets_are_written_in_one_place():
     writes = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) orderloom\.assets\b")
     code = (x for x in tracked() if x.suffix == ".py" and x.relative_to(ROOT).parts[0] not in ("tests", "migrations"))
-    assert {str(x.relative_to(ROOT)) for x in code if writes.search(x.read_text())} == {"models/statements/installing.py"}
+    assert {str(x.relative_to(ROOT)) for x in code if writes.search(x.read_text())} == {
+        "models/statements/installing.py"
+    }

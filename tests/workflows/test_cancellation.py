@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from adapters.switches import Mode, Switch
 from domain.order import Order
@@ -200,6 +202,25 @@ async def test_many_orders_are_cancelled_by_signal(shop: Shop) -> None:
     for handle in handles:
         await handle.result()
         assert shop.state(handle.id.removeprefix("order-")) == "cancelled"
+
+
+@pytest.mark.req("W5")
+@pytest.mark.parametrize("given", [{}, {"actor": "ann"}, {"actor": "ann", "reason": " "}])
+async def test_who_does_not_say_why_cancels_nothing_and_is_told_so(shop: Shop, given: dict[str, str]) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, remaining=1, code="NO_PORT"))
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+
+    await handle.signal("cancel", given)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("cancel", given)
+
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.type == "NO_REASON"
+    assert "A wish to cancel was ignored: actor and reason are needed." in await shop.details(handle)
+    await shop.decide(fallout, "retry")
+    await handle.result()
+    assert shop.state(fallout["order_id"]) == "completed"
 
 
 async def test_one_of_two_bundles_had_failed_when_the_order_is_cancelled(shop: Shop) -> None:

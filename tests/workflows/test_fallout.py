@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from activities.records import RecordActivities
 from adapters.switches import Mode, Switch
@@ -256,6 +257,25 @@ async def test_a_decision_that_makes_no_sense_is_refused_and_changes_nothing(
         await shop.resolve(str(fallout["order_id"]), Resolution(**given))
     assert refused.value.code == code
     await shop.decide(fallout, "retry")
+    await handle.result()
+
+
+@pytest.mark.req("W5")
+@pytest.mark.parametrize(
+    ("missing", "code"), [("fallout", "NOT_OPEN"), ("decision", "NOT_ALLOWED"), ("reason", "NO_REASON")]
+)
+async def test_who_types_a_decision_in_the_temporal_ui_is_told_what_is_missing(
+    shop: Shop, missing: str, code: str
+) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    given = {"fallout": fallout["id"], "decision": "retry", "actor": "ann", "reason": "test"}
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("resolve", {name: x for name, x in given.items() if name != missing})
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.type == code
+    assert await handle.execute_update("resolve", given) == "retry of provision:1"
     await handle.result()
 
 
