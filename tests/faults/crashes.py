@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from dataclasses import replace
 from typing import Any
 
+import worker
+from domain.plan import Function
+from sql.connections import connect
 from tests.faults import worlds
 from tests.faults.boundary import Boundary, Deed, Place, Strike, When
 from tests.faults.house import House
@@ -51,6 +54,15 @@ async def _steady(both: Callable[[], Awaitable[Sequence[Sequence[Boundary]]]]) -
         tellings += await both()
     times = Counter(x for passed in tellings for x in set(passed))
     return max(([x for x in passed if times[x] > 1] for passed in tellings), key=len)
+
+
+def never_passed(found: Iterable[Place]) -> Sequence[str]:
+    """What a worker can be asked to do, activities and steps of a plan, and is asked in none of the stories."""
+    nowhere = connect("postgresql+psycopg2://", pool_size=1)  # it is not asked to do anything
+    activities = worker.activities(nowhere, worker.embedded(nowhere))
+    names = {getattr(x, "__temporal_activity_definition").name for x in activities} - {None}
+    passed = {name for x in found for name in x.at.within.split(", ")}
+    return [f"N1: no story asks for {x}" for x in sorted((names | {*Function}) - passed)]
 
 
 def others(found: Sequence[Place], kinds: Collection[object]) -> Sequence[Place]:

@@ -33,10 +33,13 @@ from typing_extensions import override
 from activities.messages import Batch, Taken
 from tests.faults.armed import Armed
 from tests.faults.boundary import When
+from tests.faults.haste import PATIENCE
 
 BEFORE, AFTER = When.BEFORE, When.AFTER
 STICKY_S = 1.0
 SIGN_OF_LIFE = timedelta(seconds=2)
+A_LONG_ATTEMPT = timedelta(seconds=30)
+"""What an attempt that is not an order's may take in production; here, as long as an order's."""
 IMPATIENT = " -c idle_in_transaction_session_timeout=3000"
 """Who stops in the middle of a transaction holds its locks for so long; in production, ten times as long."""
 
@@ -124,6 +127,8 @@ class _Commands(WorkflowOutboundInterceptor):
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
         if input.heartbeat_timeout is not None:
             input.heartbeat_timeout = min(input.heartbeat_timeout, SIGN_OF_LIFE)
+        elif input.start_to_close_timeout == A_LONG_ATTEMPT:
+            input.start_to_close_timeout = timedelta(seconds=PATIENCE.attempt_s)
         self._passes(input.activity, input.args)
         return super().start_activity(input)
 

@@ -11,12 +11,15 @@ from temporalio.client import WorkflowHandle
 
 from adapters.switches import Mode, Switch
 from domain.approval import Approval
+from domain.catalog import BillingType
+from domain.catalog_sync import BillingProduct
 from domain.money import Money
 from domain.order import Action, Order
 from domain.progress import Cancellation, Resolution
-from tests.builders import ACCOUNTS, Line, changed, line, order, raw, without
+from tests.builders import ACCOUNTS, SMS, Line, changed, line, order, raw, without
 from tests.shop import Shop, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS, office
+from workflows.catalog_sync import start_sync
 from workflows.reconciliation import start_reconciliation
 from workflows.start import Declined
 
@@ -210,6 +213,16 @@ async def _verdict(shop: Shop, decision: str) -> Handle:
     await shop.until(lambda: shop.state(_order(handle)) == "pending")
     await handle.execute_update("approval", Approval(decision=decision, actor="ann", reason="test"))
     return handle
+
+
+async def catalog_synchronized(shop: Shop) -> Handle:
+    """Billing has a product that the catalog has not."""
+    new = BillingProduct(
+        code=f"NEW-{uuid4()}", name="New", billing_type=BillingType.SUBSCRIPTION, billing_service_type=SMS
+    )
+    shop.billing.load_products([new])
+    run, _ = await start_sync(shop.client, request=str(uuid4()), task_queue=shop.task_queue)
+    return shop.client.get_workflow_handle(run)
 
 
 async def watch(shop: Shop) -> Handle:
@@ -496,6 +509,7 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         change_given_up,
         service_ends,
         reconciliation,
+        catalog_synchronized,
         watch,
     )
 }
