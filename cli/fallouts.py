@@ -209,8 +209,8 @@ def _change(api: str | None, ids: Sequence[str], body: object, *, as_json: bool)
             for x in changed:
                 owner = f"of {x['owner']}" if x["owner"] else "nobody's"
                 screen.say(f"Fallout {x['id']}: {x['state']}, {owner}, priority {x['priority']}, due {_due(x)}.")
-            for id_, refusal in refusals.items():
-                screen.complain(f"Fallout {id_}: {refusal}")
+            for id_, said in refusals.items():
+                screen.complain(f"Fallout {id_}: {said}")
         if refusals:
             raise typer.Exit(1)
 

@@ -161,7 +161,10 @@ class PostgresRecords:
         if installation.claimed:
             statement = installing.INSTALL_CHANGES
             parameters["changed"] = _CHANGED_ASSETS.dump_json(installation.changed).decode()
-        return self._end(statement, in_flight.id, installation.root, State.COMPLETED, alone=alone, **parameters)
+        steps = [x.step for x in done]
+        return self._end(
+            statement, in_flight.id, installation.root, State.COMPLETED, alone=alone, steps=steps, **parameters
+        )
 
     def failed(self, order: str, *, step: str, key: str, error: str, undo_refused: bool = False) -> None:
         """Write down one more failed attempt, and its error."""
@@ -273,7 +276,7 @@ class PostgresRecords:
             "undone": comparison.undo,
         }
         with self.engine.begin() as connection:
-            connection.execute(revisions.ITEMS_FIRST, {"order": ref.order})
+            connection.execute(plans.ALL_FIRST, {"order": ref.order})
             now = connection.execute(
                 text("SELECT state FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"),
                 {"order": ref.order},
@@ -373,7 +376,15 @@ class PostgresRecords:
             return _apply(connection, statement, order, state, reason=reason, finished=finished, **parameters)
 
     def _end(
-        self, statement: Prepared, order: str, root: str, state: State, *, alone: bool, **parameters: Parameter
+        self,
+        statement: Prepared,
+        order: str,
+        root: str,
+        state: State,
+        *,
+        alone: bool,
+        steps: Sequence[str] = (),
+        **parameters: Parameter,
     ) -> State | None:
         """Bring a root to its end and with the last root the order: under the order's lock where there are several.
 
@@ -385,9 +396,7 @@ class PostgresRecords:
         ):
             return state
         with self.engine.begin() as connection:
-            before = connection.execute(
-                text("SELECT state FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE"), {"order": order}
-            ).scalar_one()
+            before = plans.THESE_FIRST.on(connection, order=order, root=root, steps=list(steps)).scalar_one()
             roots = _root_states(connection, order)
             others = frozenset(x for other, states in roots.items() if other != root for x in states)
             mine = frozenset(state if x not in FINAL else x for x in roots.get(root, ()))

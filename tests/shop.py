@@ -222,6 +222,8 @@ class Shop:
         number = revisions.submit(self.engine, new, base=base, key=None, location="")
         if number is revisions.Refusal.ENDED:
             raise start.Declined("NOT_OPEN", "the order has ended")
+        if number is revisions.Refusal.STALE:  # one that was queued is refused by now: look again, as clients do
+            return self.store_revision(order, desired, force=force)
         assert isinstance(number, int)
         return number
 

@@ -48,10 +48,13 @@ LATE = Prepared(f"""
 """)  # noqa: S608 - built from constants
 
 CLOSE = changes(f"""
+    held AS (
+        SELECT FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) AND id = :step FOR UPDATE
+    ),
     closed AS (
         UPDATE orderloom.fallouts
            SET state = :fallout_state, closed_at = now(), decision = :decision, actor = :actor, reason = :why
-         WHERE id = :id AND {IS_OPEN}
+         WHERE id = :id AND {IS_OPEN} AND (SELECT count(*) FROM held) >= 0
         RETURNING id
     ),
     step AS (

@@ -1,7 +1,7 @@
 """The last step of a bundle: with it come its assets and the end of its lines."""
 
 from models.statements.changes import changes
-from models.statements.plans import DONE, IS_LATER
+from models.statements.plans import DONE, HELD, IS_LATER
 
 _IS_AS_BELIEVED = """
     EXISTS (SELECT FROM ending
@@ -10,7 +10,11 @@ _IS_AS_BELIEVED = """
 """Of an order that is taken to end with its only root: no revision is in force, or about to be."""
 
 _INSTALLED = f"""
-    ending AS (SELECT state, revision FROM orderloom.orders WHERE id = CAST(:order AS uuid) FOR UPDATE),
+    {HELD},
+    ending AS (
+        SELECT state, revision FROM orderloom.orders, (SELECT count(*) FROM held) AS first
+         WHERE id = CAST(:order AS uuid) FOR UPDATE OF orders
+    ),
     {DONE.format(is_later=IS_LATER, is_wanted=_IS_AS_BELIEVED)},
     last AS (SELECT position, id FROM done WHERE id = :last),
     asset AS (

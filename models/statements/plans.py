@@ -106,12 +106,16 @@ STANDING = text(f"""
       FROM orderloom.orders AS o WHERE o.id = CAST(:order AS uuid)
 """)  # noqa: S608 - built from constants of this module
 
-DONE = f"""
+HELD = """
     held AS (
         SELECT state FROM orderloom.plan_items
          WHERE order_id = CAST(:order AS uuid)
-           AND id IN (SELECT d.step FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text)) FOR UPDATE
-    ),
+           AND id IN (SELECT d.step FROM jsonb_to_recordset(CAST(:done AS jsonb)) AS d(step text))
+         ORDER BY position FOR UPDATE
+    )"""
+"""Whoever changes steps and their order locks the steps first, in the order of the plan: nobody waits in a circle."""
+
+DONE = f"""
     done AS (
         UPDATE orderloom.plan_items AS p
            SET state = 'done', key = d.key, attempts = p.attempts + 1, started_at = COALESCE(p.started_at, now()),
@@ -131,6 +135,7 @@ DONE = f"""
 IS_LATER = f"{generation('d.key')} >= {generation('p.key')}"
 
 DONE_STEPS = changes(f"""
+    {HELD},
     {DONE.format(is_later=IS_LATER, is_wanted="TRUE")},
     changed AS (TABLE steps)
 """)
@@ -175,6 +180,23 @@ RESULTS = Prepared("""
      WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps)
        AND (state = 'done' OR state = 'skipped' AND actual_at IS NOT NULL)
 """)
+
+ALL_FIRST = text("""
+    SELECT FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) ORDER BY position FOR UPDATE
+""")
+"""For what changes the whole plan, before the order itself (:data:`HELD`)."""
+
+THESE_FIRST = Prepared("""
+    WITH held AS (
+        SELECT FROM orderloom.plan_items
+         WHERE order_id = CAST(:order AS uuid) AND root = :root
+           AND (id = ANY(CAST(:steps AS text[])) OR state IN ('inProgress', 'held'))
+         ORDER BY position FOR UPDATE
+    )
+    SELECT state FROM orderloom.orders, (SELECT count(*) FROM held) AS first
+     WHERE id = CAST(:order AS uuid) FOR UPDATE OF orders
+""")
+"""What may change with the end of a bundle, and then its order, whose state it answers (:data:`HELD`)."""
 
 END_ROOT = changes(f"""
     ended AS (

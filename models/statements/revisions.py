@@ -49,11 +49,6 @@ WAITS = text("""
     SELECT EXISTS (SELECT FROM orderloom.order_revisions WHERE order_id = CAST(:order AS uuid) AND state = 'accepted')
 """)
 
-ITEMS_FIRST = text("""
-    SELECT FROM orderloom.plan_items WHERE order_id = CAST(:order AS uuid) ORDER BY position FOR UPDATE
-""")
-"""Before the order, as whoever writes down what a step has done: neither waits for the other in a circle."""
-
 REVISED = changes(
     f"""
     revision AS (

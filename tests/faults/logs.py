@@ -79,5 +79,7 @@ _WARNING = re.compile(r"\S+ +(WARN|INFO) ")
 
 def _last_words(said: str) -> str:
     """What happened, and how it ended."""
-    lines = [x for x in said.splitlines() if x.strip()]
+    lines = [
+        x for x in said.splitlines() if x.strip() and not x.startswith(("[SQL: ", "[parameters: ", "(Background on"))
+    ]
     return " … ".join(dict.fromkeys((lines[0][:200], *(x[:300] for x in lines[-3:]))))

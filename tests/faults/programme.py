@@ -210,8 +210,8 @@ class Programme:
         places = await self._embedded(there)
         struck = crashes.each_point(places, self.seed)
         what = "the worker is killed at each kind of place of each order type"
-        part = await self._part("A1 A3 B9", what, run(crashes.deaths(struck)), recorded=places)
-        yield replace(part, untried=[*part.untried, *crashes.never_passed(places)])
+        everywhere = await self._part("A1 A3 B9", what, run(crashes.deaths(struck)), recorded=places)
+        yield replace(everywhere, untried=[*everywhere.untried, *crashes.never_passed(places)])
         known = frozenset(x.at.signature for x in places)
         for rows, what, stories, parts, part in (
             ("A1", "the worker is killed at what it only passes over HTTP", OVER_HTTP, ANOTHER, WORKER),

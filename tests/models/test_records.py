@@ -1,6 +1,8 @@
 """What a run has written down, when two things are written at the same moment."""
 
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import text
 
 from domain.fallout import TYPE, Decision
 from domain.in_flight import InFlight
+from domain.installation import Installation
 from domain.order import State
 from domain.plan import System
 from domain.progress import Closing, Done, Fallout, Judgment, Late, OrderRef, Resolution
@@ -180,3 +183,41 @@ def test_a_line_that_has_ended_meanwhile_is_neither_held_nor_taken_up_again(book
     )
     assert books.rows(now) == [{"state": "completed"}]
     assert books.rows("SELECT state FROM orderloom.fallouts") == [{"state": "closed"}]
+
+
+def ends_alone(records: PostgresRecords, order: InFlight) -> None:
+    *first, last = both(order)
+    records.done(order, [*first, replace(last, installation=Installation(root="1", assets=(), delivered={}))])
+
+
+def decided(records: PostgresRecords, order: InFlight) -> None:
+    records.open_fallout(asked(order), priority=3, due=timedelta(hours=1), lines={})
+    retry = Resolution(fallout="1-1", decision=Decision.RETRY, actor="ann", reason="test")
+    ref = OrderRef(order=order.id, revision=0)
+    records.close_fallout(Closing(ref=ref, resolution=retry, step="reserve:1"), lines={})
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda records, order: records.done(order, both(order)),
+        ends_alone,
+        lambda records, order: ends_alone(records, replace(order, revision=1)),
+        lambda records, order: records.end_root(order.id, "1", State.FAILED),
+        decided,
+    ],
+    ids=["steps are done", "its only bundle ends", "a bundle ends", "a bundle is given up", "somebody decides"],
+)
+def test_who_changes_steps_and_their_order_waits_for_the_steps_without_the_order_and_so_in_no_circle(
+    books: Books, deed: Callable[[PostgresRecords, InFlight], object]
+):
+    order = planned(books)
+    doing = threading.Thread(target=deed, args=(PostgresRecords(books.engine), order))
+    with books.engine.begin() as before:
+        before.execute(text("SELECT FROM orderloom.plan_items FOR UPDATE"))
+        doing.start()
+        while doing.is_alive() and books.rows(WAITING) == [{"count": 0}]:
+            doing.join(0.02)
+        assert doing.is_alive()
+        before.execute(text("SELECT FROM orderloom.orders FOR UPDATE NOWAIT"))
+    doing.join()
