@@ -348,6 +348,12 @@ async def suspended(shop: Shop) -> Handle:
     return await _changes(shop, Action.SUSPEND)
 
 
+async def suspended_for_a_fee(shop: Shop) -> Handle:
+    """The catalog has a price for letting it rest."""
+    television = shop.asset(await shop.fulfil(order(line("TV"))))
+    return await shop.run(shop.change(raw(_about(television, Action.SUSPEND))))
+
+
 async def resumed(shop: Shop) -> Handle:
     """What rests runs again."""
     return await _changes(shop, Action.RESUME, before=Action.SUSPEND)
@@ -497,6 +503,7 @@ PATHS: Mapping[str, Callable[[Shop], Awaitable[Handle]]] = {
         revised_before_it_starts,
         revision_refused,
         suspended,
+        suspended_for_a_fee,
         resumed,
         disconnected,
         updated,

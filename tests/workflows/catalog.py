@@ -1,5 +1,6 @@
 """What the houses of the workflow tests sell."""
 
+from domain.catalog import ChargeTrigger, ServiceCharge
 from tests.builders import (
     SMS,
     Line,
@@ -27,6 +28,7 @@ PRODUCTS = (
     subscription("SMS-BASIC", billing_service_type=SMS),
     simple_bundle("INTERNET", "USAGE"),
     event("USAGE"),
+    simple_bundle("TV", service_charges=(ServiceCharge(trigger=ChargeTrigger.SUSPEND, product="FEE"),)),
     unbilled("OFFICE", some("SMS", at_most=1_000)),
 )
 
