@@ -131,10 +131,11 @@ def _unbilled(steps: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _assets_are_of_completed_lines(stored: Stored) -> Iterator[str | None]:
-    """Trackable lines whose parents are trackable leave an asset (A03); a context line names one that exists."""
+    """Trackable lines whose parents are trackable leave an asset (A03), charges never (B26); a context line has one."""
     kept = {x.id for x in stored.decomposed.order.lines if x.action is not Action.ADD}
     for line in stored.completed:
-        if stored.decomposed.product(line).track_as_asset and (line.parent is None or line.parent in kept):
+        is_tracked = stored.decomposed.product(line).track_as_asset and not line.is_charge
+        if is_tracked and (line.parent is None or line.parent in kept):
             kept.add(line.id)
             found = stored.assets.get(line.id, {}).get("id")
             wanted = asset_id(stored.id, line)

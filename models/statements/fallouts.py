@@ -1,11 +1,13 @@
 """What a person is asked about a step, decides and corrects."""
 
-from domain.order import FINAL
+from domain.order import FINAL, State
 from domain.plan import SETTLED
 from models.statements.changes import changes
 from models.tables import IS_OPEN, quoted
 from sql.prepared import Prepared
 
+_DECIDED = quoted((*FINAL, State.PENDING_CANCELLATION))
+"""How lines are that no decision about a step takes up again: the order may have been cancelled meanwhile."""
 _REFUSED_ONCE = "CAST(NOT CAST(:in_doubt AS boolean) AS int)"
 """The attempt that was refused; one that failed is counted when it does."""
 
@@ -65,7 +67,7 @@ CLOSE = changes(f"""
     lines AS (
         UPDATE orderloom.order_lines AS l SET state = s.value
           FROM closed, jsonb_each_text(CAST(:lines AS jsonb)) AS s
-         WHERE l.order_id = CAST(:order AS uuid) AND l.id = s.key AND l.state NOT IN ({quoted(FINAL)})
+         WHERE l.order_id = CAST(:order AS uuid) AND l.id = s.key AND l.state NOT IN ({_DECIDED})
     ),
     audited AS (
         INSERT INTO orderloom.audit (actor, action, object, decision, reason)

@@ -59,16 +59,17 @@ SENT = Prepared(f"""
          WHERE p.order_id = CAST(:order AS uuid) AND p.id = ANY(:steps) AND l.state IN ({GIVEN_UP})
     ),
     sent AS (
-        UPDATE orderloom.plan_items SET state = 'inProgress', started_at = statement_timestamp()
-         WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND started_at IS NULL AND state = 'pending'
+        UPDATE orderloom.plan_items
+           SET state = 'inProgress', started_at = COALESCE(started_at, statement_timestamp())
+         WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'pending'
            AND NOT EXISTS (SELECT FROM given_up)
     )
     SELECT NOT EXISTS (SELECT FROM given_up)
 """)  # noqa: S608 - built from constants of this module
 
 UNSENT = text("""
-    UPDATE orderloom.plan_items SET state = 'pending', started_at = NULL
-     WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'inProgress' AND attempts = 0
+    UPDATE orderloom.plan_items SET state = 'pending', started_at = CASE WHEN attempts > 0 THEN started_at END
+     WHERE order_id = CAST(:order AS uuid) AND id = ANY(:steps) AND state = 'inProgress'
 """)
 
 

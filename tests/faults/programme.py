@@ -1,6 +1,7 @@
 """The whole fault programme, part after part: what it does, what came of it, and the one table at the end."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -226,11 +227,13 @@ class Programme:
         run = partial(self._side_by_side, there)
         kinds = crashes.each_signature(await self._embedded(there))
         what = "the worker is killed, and again on the way back"
-        yield await self._part("A2", what, run(crashes.deaths(self._some(kinds, AGAIN), times=2)))
+        twice = await self._part("A2", what, run(crashes.deaths(self._some(kinds, AGAIN), times=2)))
+        yield _at_least(twice, "kills", math.ceil((1 - MISSED_AT_MOST) * 2 * len(twice.trials)))
         what = "the worker is killed, with no run kept in memory"
         yield await self._part("A3", what, run(crashes.deaths(self._some(kinds, NOT_CACHED)), cached_workflows=0))
         what = "the worker stands still, another takes over, it goes on"
-        yield await self._part("A8", what, run(frozen.freezes(self._some(kinds, FROZEN))), expected=logs.FROZEN)
+        late = await self._part("A8", what, run(frozen.freezes(self._some(kinds, FROZEN))), expected=logs.FROZEN)
+        yield _at_least(late, "repeated", 1)
         cuts = {(x.at.what, x.at.when): x for x in shuffled(kinds, self.seed) if _is_sent_to_postgres(x)}.values()
         what = "the connection to PostgreSQL is cut at every statement, in some activity"
         yield await self._part("B10", what, run(crashes.deaths([*cuts], deed=Deed.CUT)), expected=CUT)
@@ -385,6 +388,12 @@ class Programme:
 
 ANOTHER = (NEIGHBOURS, WORKER)
 """A world whose neighbours are other systems."""
+
+
+def _at_least(part: Part, figure: str, least: int) -> Part:
+    """The part, in which what it is about has to have happened at least so often (N1, N3)."""
+    found = part.sum(figure)
+    return part if found >= least else replace(part, untried=[*part.untried, f"N1: {found} {figure}, not {least}"])
 
 
 def _is_sent_to_postgres(place: Place) -> bool:

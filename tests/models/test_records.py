@@ -13,7 +13,7 @@ from domain.in_flight import InFlight
 from domain.installation import Installation
 from domain.order import State
 from domain.plan import System
-from domain.progress import Closing, Done, Fallout, Judgment, Late, OrderRef, Resolution
+from domain.progress import Assessment, Cancellation, Closing, Done, Fallout, Judgment, Late, OrderRef, Resolution
 from models.records import PostgresRecords
 from tests.models.conftest import Books
 
@@ -183,6 +183,20 @@ def test_a_line_that_has_ended_meanwhile_is_neither_held_nor_taken_up_again(book
     )
     assert books.rows(now) == [{"state": "completed"}]
     assert books.rows("SELECT state FROM orderloom.fallouts") == [{"state": "closed"}]
+
+
+@pytest.mark.req("W5")
+def test_a_decision_about_an_order_that_is_cancelled_meanwhile_takes_up_no_line_again(books: Books):
+    order, records = planned(books), PostgresRecords(books.engine)
+    ref = OrderRef(order=order.id, revision=0)
+    records.open_fallout(asked(order), priority=3, due=timedelta(hours=1), lines={"1": State.HELD})
+    wish = Cancellation(actor="ann", reason="changed their mind")
+
+    records.assess(Assessment(ref=ref, request="1-1", cancellation=wish))
+    retry = Resolution(fallout="1-1", decision=Decision.RETRY, actor="bob", reason="test")
+    records.close_fallout(Closing(ref=ref, resolution=retry, step="reserve:1"), lines={"1": State.IN_PROGRESS})
+
+    assert {x["state"] for x in books.rows("SELECT state FROM orderloom.order_lines")} == {"pendingCancellation"}
 
 
 def ends_alone(records: PostgresRecords, order: InFlight) -> None:

@@ -36,7 +36,7 @@ PRODUCTS = (
     subscription("RATE", price=Money(2_500, "USD")),
     discount("HALF-PRICE", duration_months=3),
     item("SIM", price=Money(500, "USD")),
-    item("FEE", price=Money(900, "USD"), track_as_asset=False),
+    item("FEE", price=Money(900, "USD")),
     goods("PHONE", price=Money(49_900, "USD")),
     bundle("SMS", "SMS-BASIC", billing_service_type=SMS),
     subscription("SMS-BASIC", billing_service_type=SMS, price=Money(300, "USD")),

@@ -120,6 +120,17 @@ async def test_what_waits_for_a_refused_step_is_still_to_come(shop: Shop) -> Non
     assert shop.steps(fallout["order_id"])["provision:1.5"] == "done"
 
 
+async def test_a_step_that_the_network_is_at_work_on_once_more_shows_as_under_way(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.SLOW, ms=1000, remaining=1))
+    await shop.decide(fallout, "retry")
+    await shop.until(lambda: shop.one("SELECT count(*) FROM provisioning.calls WHERE operation = 'activate'") == 2)
+    assert shop.steps(fallout["order_id"])["provision:1"] == "inProgress"
+    assert (await handle.result()).state == "completed"
+
+
 async def test_giving_a_bundle_up_leaves_nothing_behind_in_any_ledger(shop: Shop) -> None:
     shop.provisioning.switches.set("activate", refuse_once())
     handle = await shop.start(order(WIRELESS))
