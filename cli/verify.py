@@ -38,14 +38,15 @@ def report(data: DataFolder = None, grace_s: Grace = GRACE_S, *, as_json: Json =
 
     Finds the system that runs on the data folder, or the one that ORDERLOOM_DATABASE_URL and the like name.
     """
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError
+    from temporalio.service import RPCError
 
     from embedded.process import NotReady
 
     try:
         findings = asyncio.run(_verify(whereabouts.settings(data), grace_s))
-    except (NotReady, OperationalError) as problem:
-        screen.complain(str(problem).splitlines()[0])
+    except (NotReady, DBAPIError, RPCError) as problem:
+        screen.complain(next(iter(str(problem).splitlines()), type(problem).__name__))
         raise typer.Exit(2) from None
     holds = all(x.holds for x in findings)
     if as_json:

@@ -121,19 +121,20 @@ def carried(tree: Tree, service: Asset, is_service: Callable[[Asset], bool]) -> 
             yield from carried(tree, child, is_service)
 
 
-_BECOMES = {
+BECOMES: Mapping[Action, AssetStatus] = {
     Action.SUSPEND: AssetStatus.SUSPENDED,
     Action.RESUME: AssetStatus.ACTIVE,
     Action.DELETE: AssetStatus.INACTIVE,
     Action.MOVE_DELETE: AssetStatus.INACTIVE,
 }
+"""The state in which a completed line leaves an asset that was there before; any other action leaves it as it was."""
 
 
 def changed(asset: Asset, line: OrderLine) -> Asset:
     """What a completed line about an asset makes of it (2.5)."""
     if line.action is Action.UPDATE:
         return replace(asset, **values(asset, line))
-    return replace(asset, status=_BECOMES.get(line.action, asset.status))
+    return replace(asset, status=BECOMES.get(line.action, asset.status))
 
 
 def values(asset: Asset, line: OrderLine) -> dict[str, Any]:

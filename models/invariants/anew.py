@@ -203,14 +203,22 @@ def judged(connection: Connection, engine: Engine, billed: BilledAssets | None) 
     tallies = [_Tally() for _ in judges]
     rows = connection.execution_options(yield_per=AT_ONCE).execute(_ORDERS)
     for row in rows:
-        order = _ORDER.validate_python(row.document)
-        stored = _stored(row, catalogs.decomposed(engine, order, row.catalog_version), billed)
-        for tally, (_, _, judge) in zip(tallies, judges, strict=True):
-            tally.add(stored, judge)
+        try:
+            order = _ORDER.validate_python(row.document)
+            stored = _stored(row, catalogs.decomposed(engine, order, row.catalog_version), billed)
+            for tally, (_, _, judge) in zip(tallies, judges, strict=True):
+                tally.add(stored, judge)
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # Somebody has changed its rows by hand: the other orders are looked at all the same.
+            tallies[0].find(row.number, f"it cannot be worked out anew: {_why(error)}")
     return [
         Finding(id=id_, statement=statement, looked_at=x.looked_at, broken=x.broken, offenders=tuple(x.offenders))
         for x, (id_, statement, _) in zip(tallies, judges, strict=True)
     ]
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
 
 
 def _stored(row: Any, decomposed: Decomposed, billed: BilledAssets | None) -> Stored:  # noqa: ANN401
@@ -242,7 +250,10 @@ class _Tally:
 
     def add(self, stored: Stored, judge: Judge) -> None:
         for wrong in judge(stored):
-            self.looked_at += 1
-            self.broken += wrong is not None
-            if wrong is not None and len(self.offenders) < SHOWN:
-                self.offenders.append(f"order {stored.number}: {wrong}")
+            self.find(stored.number, wrong)
+
+    def find(self, order: int, wrong: str | None) -> None:
+        self.looked_at += 1
+        self.broken += wrong is not None
+        if wrong is not None and len(self.offenders) < SHOWN:
+            self.offenders.append(f"order {order}: {wrong}")

@@ -2,8 +2,10 @@
 """Every invariant asked of one snapshot of the database, without changing anything."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import DBAPIError
 
 from domain.invariant import Finding, Invariant
 from models.invariants.anew import SHOWN, BilledAssets, judged
@@ -47,17 +49,16 @@ def examine(
 
 
 def _examined(connection: Connection, invariant: Invariant, grace_s: float) -> Finding:
-    row = connection.execute(
-        text(f"""
-            WITH rest (at) AS (SELECT now() - make_interval(secs => :grace_s)),
-            under_way (about) AS ({UNDER_WAY}),
-            looked (broken) AS ({invariant.query})
-            SELECT count(*) AS looked_at, count(broken) AS broken,
-                   (array_agg(broken ORDER BY broken) FILTER (WHERE broken IS NOT NULL))[1:{SHOWN}] AS offenders
-              FROM looked
-        """),
-        {"grace_s": grace_s},
-    ).one()
+    """What is found of one; where rows are such that it cannot be asked at all, it is broken and says why."""
+    try:
+        with connection.begin_nested():
+            row = _asked(connection, invariant, grace_s)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        why = str(error.orig).partition("\n")[0]
+        offenders = (f"it cannot be looked at: {why}",)
+        return Finding(id=invariant.id, statement=invariant.statement, looked_at=1, broken=1, offenders=offenders)
     return Finding(
         id=invariant.id,
         statement=invariant.statement,
@@ -65,6 +66,18 @@ def _examined(connection: Connection, invariant: Invariant, grace_s: float) -> F
         broken=row.broken,
         offenders=tuple(row.offenders or ()),
     )
+
+
+def _asked(connection: Connection, invariant: Invariant, grace_s: float) -> Row[Any]:
+    statement = text(f"""
+        WITH rest (at) AS (SELECT now() - make_interval(secs => :grace_s)),
+        under_way (about) AS ({UNDER_WAY}),
+        looked (broken) AS ({invariant.query})
+        SELECT count(*) AS looked_at, count(broken) AS broken,
+               (array_agg(broken ORDER BY broken) FILTER (WHERE broken IS NOT NULL))[1:{SHOWN}] AS offenders
+          FROM looked
+    """)
+    return connection.execute(statement, {"grace_s": grace_s}).one()
 
 
 def _listed(connection: Connection, listing: Listing) -> Mapping[str, str]:

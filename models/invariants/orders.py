@@ -3,9 +3,10 @@
 
 from itertools import chain, combinations
 
+from domain.asset import BECOMES, AssetStatus
 from domain.fallout import FalloutType
 from domain.invariant import Invariant
-from domain.order import FINAL, NEXT, State, roll_up
+from domain.order import FINAL, NEXT, Action, State, roll_up
 from domain.reconciliation import TOO_MANY
 from models.tables import IS_OPEN, OF_A_STEP, quoted
 
@@ -40,6 +41,12 @@ def _steps() -> str:
     return ", ".join(
         [f"(NULL, '{State.ACKNOWLEDGED}')", *(f"('{before}', '{after}')" for before, after in sorted(rows))]
     )
+
+
+def _left_in() -> str:
+    """In which state a completed line leaves its asset, as rows; what only changes it leaves its state (2.5)."""
+    rows = {Action.ADD: AssetStatus.ACTIVE, Action.MOVE_ADD: AssetStatus.ACTIVE, **BECOMES}
+    return ", ".join(f"('{action}', '{status}')" for action, status in sorted(rows.items()))
 
 
 _ORDERS = (
@@ -209,6 +216,24 @@ _ASSETS = (
                      CROSS JOIN unnest(held."values") AS value
                      WHERE a.status <> 'inactive') AS found
              GROUP BY pool, value
+        """,
+    ),
+    Invariant(
+        id="I18-state",
+        statement="An asset is in the state that the last completed line about it left it in",
+        query=f"""
+            SELECT CASE WHEN a.status <> l.left_in
+                        THEN format('asset %s is %s, line %s of order %s has left it %s',
+                                    a.id, a.status, l.id, l.number, l.left_in) END AS broken
+              FROM orderloom.assets AS a
+              JOIN (SELECT DISTINCT ON (l.asset) l.asset, l.id, o.number, known.left_in
+                      FROM orderloom.order_lines AS l
+                      JOIN (VALUES {_left_in()}) AS known (action, left_in) ON known.action = l.action
+                      JOIN orderloom.orders AS o ON o.id = l.order_id
+                      JOIN orderloom.plan_items AS p
+                           ON p.order_id = l.order_id AND p.root = l.root AND p.function = 'asset'
+                     WHERE l.state = 'completed'
+                     ORDER BY l.asset, p.finished_at DESC) AS l ON l.asset = a.id
         """,
     ),
     Invariant(

@@ -114,6 +114,7 @@ ORDERS = (
     ),
     plant("I22-bundle", f"UPDATE orderloom.order_lines SET state = 'failed' {_item('wireless', '1.4')}", also=("I4",)),
     plant("I22-lines", f"UPDATE orderloom.order_lines SET quantity = 7 {_item('wireless', '1.4')}"),
+    plant("I22-lines", "UPDATE orderloom.orders SET document = document - 'account' WHERE id = :wireless"),
     plant("I22-lines", f"UPDATE orderloom.order_lines SET asset = gen_random_uuid() {_item('wireless', '1.4')}"),
 )
 
@@ -144,6 +145,7 @@ ASSETS = (
         f"DELETE FROM orderloom.cross_references WHERE CAST(asset AS text) = {_asset('wireless', '1.3')}",
         f"DELETE FROM orderloom.assets {_is('wireless', '1.3')}",
     ),
+    plant("I18-state", f"UPDATE orderloom.assets SET status = 'inactive' {_is('wireless', '1.5')}"),
     plant("I18-tree", f"UPDATE orderloom.assets SET root = gen_random_uuid() {_is('wireless', '1.1')}"),
     plant("I18-tree", f"UPDATE orderloom.assets SET account = 'ACME-BA' {_is('wireless', '1.1')}"),
     plant(
@@ -251,6 +253,10 @@ PROVISIONING = (
         "I9-services",
         f"""UPDATE provisioning.services SET since = since - interval '1 hour'
              WHERE service = {_asset("wireless", "1")}""",
+    ),
+    plant(
+        "I9-services",
+        f"""UPDATE orderloom.plan_items SET result = '{{"at": "in spring"}}' {_item("wireless", "provision:1")}""",
     ),
     plant(
         "I16-provisioning",

@@ -96,6 +96,12 @@ async def test_the_command_tells_every_invariant_and_whether_one_is_broken(
     ) - bool(harm)
 
 
+async def test_the_command_does_not_take_what_it_cannot_look_at_for_an_answer(copy: Copy, tmp_path: Path) -> None:
+    with copy.owner.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA orderloom CASCADE")
+    assert await _verify(copy, tmp_path) == (2, "")
+
+
 async def test_the_command_says_what_it_cannot_find(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", "verify", cwd=ROOT, env={"PATH": "", "HOME": str(tmp_path)},
