@@ -13,6 +13,7 @@ from api.errors import Problem
 from api.findings import decide_finding
 from api.house import House
 from api.schemas.fallouts import Became
+from api.starter import Starter
 from api.telling import NobodyCarriesItOut
 from domain.progress import Resolution
 from domain.violation import Violation
@@ -31,12 +32,12 @@ class NotOpen(Problem):
         super().__init__(409, "Not open", "The fallout is not open any more.")
 
 
-async def decide(house: House, fallout: Found, resolution: Resolution) -> str:
+async def decide(house: House, starter: Starter, fallout: Found, resolution: Resolution) -> str:
     """Hand a decision to the order's run: what it does then. A :class:`Problem` when it does not take it."""
     if not fallout["is_open"]:
         raise NotOpen
     if fallout["step"] is None:
-        return await decide_finding(house, fallout, resolution)
+        return await decide_finding(house, starter, fallout, resolution)
     if not fallout["decisions"]:
         raise Problem(409, "Nothing to decide", "It is tried again by itself, and closed when it succeeds.")
     try:
@@ -69,14 +70,19 @@ def _refused(refusal: Declined) -> Problem:
 
 
 async def decide_all(
-    house: House, fallouts: Sequence[Found], resolution: Callable[[str], Resolution], *, threshold: int
+    house: House,
+    starter: Starter,
+    fallouts: Sequence[Found],
+    resolution: Callable[[str], Resolution],
+    *,
+    threshold: int,
 ) -> dict[str, Any]:
     """Take one decision about each of these fallouts, until ``threshold`` were refused or failed: never more."""
     became: dict[str, tuple[Became, str | None]] = {}
     left, failed = deque(fallouts), 0
     while left and failed < threshold:
         some = [left.popleft() for _ in range(min(AT_ONCE, threshold - failed, len(left)))]
-        answers = await asyncio.gather(*(_what_became(house, x, resolution(x["id"])) for x in some))
+        answers = await asyncio.gather(*(_what_became(house, starter, x, resolution(x["id"])) for x in some))
         became |= zip((x["id"] for x in some), answers, strict=True)
         failed += sum(what in (Became.REFUSED, Became.FAILED) for what, _ in answers)
     became |= {x["id"]: (Became.NOT_ATTEMPTED, None) for x in left}
@@ -87,9 +93,11 @@ async def decide_all(
     return {"items": items, "stopped": failed >= threshold}
 
 
-async def _what_became(house: House, fallout: Found, resolution: Resolution) -> tuple[Became, str | None]:
+async def _what_became(
+    house: House, starter: Starter, fallout: Found, resolution: Resolution
+) -> tuple[Became, str | None]:
     try:
-        return Became.RESOLVED, await decide(house, fallout, resolution)
+        return Became.RESOLVED, await decide(house, starter, fallout, resolution)
     except NotOpen:
         return Became.SETTLED, None
     except Problem as problem:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
@@ -131,7 +131,7 @@ def take(fallout_id: FalloutId, body: FalloutChange, house: TheHouse) -> Respons
         **errors.documented(*errors.BODY_ERRORS),
     },
 )
-async def resolutions(body: ResolutionsIn, house: TheHouse) -> Response:
+async def resolutions(body: ResolutionsIn, house: TheHouse, request: Request) -> Response:
     """Take the same decision about a selection: one page of it, newest first, a few at a time.
 
     Go on with `next_cursor` until there is none; what falls out anew meanwhile is not decided again. Once `threshold`
@@ -141,7 +141,8 @@ async def resolutions(body: ResolutionsIn, house: TheHouse) -> Response:
     """
     page = answers.page(body.limit, body.cursor)
     found = await run_in_threadpool(views.fallouts, house.engine, page, body.selection.selection())
-    told = await decide_all(house, found.items, body.resolution, threshold=body.threshold)
+    starter = request.app.state.starter
+    told = await decide_all(house, starter, found.items, body.resolution, threshold=body.threshold)
     named = body.selection.ids if body.selection.ids and not body.cursor else ()
     unknown = await run_in_threadpool(views.unknown_fallouts, house.engine, named)
     items = [*told["items"], *({"fallout": x, "order": None, **_UNKNOWN} for x in unknown)]
@@ -156,11 +157,11 @@ async def resolutions(body: ResolutionsIn, house: TheHouse) -> Response:
         **errors.documented(*errors.BODY_ERRORS, 404, 409),
     },
 )
-async def resolution(fallout_id: FalloutId, body: ResolutionIn, house: TheHouse) -> Response:
+async def resolution(fallout_id: FalloutId, body: ResolutionIn, house: TheHouse, request: Request) -> Response:
     """Hand a decision to the order's run, and answer whether it takes it."""
     found = await run_in_threadpool(views.fallout, house.engine, fallout_id)
     if found is None:
         raise not_found("fallout")
     bind_contextvars(order=found["order"], fallout=fallout_id)
-    outcome = await decide(house, found, body.resolution(fallout_id))
+    outcome = await decide(house, request.app.state.starter, found, body.resolution(fallout_id))
     return answer({"fallout": fallout_id, "order": found["order"], "decision": body.decision, "outcome": outcome})

@@ -7,6 +7,7 @@ from temporalio.service import RPCError
 
 from api.errors import Problem
 from api.house import House
+from api.starter import Starter
 from domain.fallout import Decision, FalloutType
 from domain.progress import Resolution
 from domain.watch import Code
@@ -14,17 +15,17 @@ from models import reconciliations
 from models.views import Found
 from models.work_list import PostgresWorkList
 from workflows.reconciliation import start_reconciliation
-from workflows.start import Declined, carry_on
+from workflows.start import Declined, Forgotten, carry_on
 
 
-async def decide_finding(house: House, fallout: Found, resolution: Resolution) -> str:
+async def decide_finding(house: House, starter: Starter, fallout: Found, resolution: Resolution) -> str:
     """Carry a decision out: what came of it. A :class:`Problem` when it cannot be."""
     if resolution.decision not in fallout["decisions"]:
         raise Problem(409, "Not allowed here", f"Here may be decided: {', '.join(fallout['decisions'])}.")
     work_list = PostgresWorkList(house.engine, house.due_times)
     if resolution.decision == Decision.SKIP:
         return await run_in_threadpool(_accept, work_list, fallout, resolution)
-    outcome = await _look_again(house, fallout)
+    outcome = await _look_again(house, starter, fallout)
     await run_in_threadpool(
         work_list.decided,
         fallout["id"],
@@ -41,10 +42,10 @@ def _accept(work_list: PostgresWorkList, fallout: Found, resolution: Resolution)
     return "accepted as it is"
 
 
-async def _look_again(house: House, fallout: Found) -> str:
+async def _look_again(house: House, starter: Starter, fallout: Found) -> str:
     """Whatever is asked for within a second is one comparison, however many fallouts it is about."""
     if fallout["code"] == Code.RUN_GONE:
-        return await _carry_on(house, fallout)
+        return await _carry_on(house, starter, fallout)
     if fallout["type"] != FalloutType.RECONCILIATION:
         return "looked at again within half a minute"
     request = f"retry-{datetime.now(UTC):%Y%m%dT%H%M%S}"
@@ -55,10 +56,13 @@ async def _look_again(house: House, fallout: Found) -> str:
     return f"compared again by {run}"
 
 
-async def _carry_on(house: House, fallout: Found) -> str:
-    """The order is carried out further by the run that has ended."""
+async def _carry_on(house: House, starter: Starter, fallout: Found) -> str:
+    """The order is carried out further by the run that has ended, or by a new one if nothing is left of that."""
     try:
-        run = await carry_on(house.temporal, fallout["order"])
+        try:
+            run: str | None = await carry_on(house.temporal, fallout["order"])
+        except Forgotten:
+            run = await starter.start_anew(fallout["order"])
     except Declined as refusal:
         raise Problem(409, "It cannot go on", f"{str(refusal).capitalize()}.") from None
     except (RPCError, RuntimeError):  # no Temporal at all

@@ -53,6 +53,16 @@ class Starter:
         """Start the run of a stored order now: for who cannot wait for the sweep."""
         await self._start_one(await asyncio.to_thread(submissions.submitted, self._house.engine, order_id))
 
+    async def start_anew(self, order_id: str) -> str | None:
+        """Start the run of an order once more, where Temporal knows nothing of the first; the id of the new one.
+
+        It asks our rows how far the order is, as one that was reset does. What was approved is approved.
+        """
+        engine = self._house.engine
+        run = await self._start_one(await asyncio.to_thread(submissions.submitted, engine, order_id), is_first=False)
+        await asyncio.to_thread(submissions.mark_started_anew, engine, order_id, run)
+        return run
+
     def _take(self, submitted: Submitted) -> None:
         if self._new.qsize() < WAITING_AT_MOST:
             self._new.put_nowait(submitted)
@@ -113,15 +123,18 @@ class Starter:
                 log.warning("a run could not be started", order=submitted.id, error=repr(run))
         return {x.id: run for x, run in zip(batch, runs, strict=True) if not isinstance(run, BaseException)}
 
-    async def _start_one(self, submitted: Submitted) -> str | None:
+    async def _start_one(self, submitted: Submitted, *, is_first: bool = True) -> str | None:
         order = submitted.order
+        is_approved = not is_first and await asyncio.to_thread(
+            submissions.is_approved, self._house.engine, submitted.id
+        )
         run = OrderRun(
             order=submitted.id,
             number=submitted.number,
             account=order.account,
             title=_title(order.roots),
             requested_start=order.requested_start,
-            approvals=await self._approvals(submitted),
+            approvals=() if is_approved else await self._approvals(submitted),
         )
         async with self._at_once:
             return await start_order(

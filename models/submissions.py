@@ -178,6 +178,12 @@ _STARTED = Prepared("""
     UPDATE orderloom.orders SET run_started_at = now(), run_id = CAST(:runs AS jsonb) ->> CAST(id AS text)
      WHERE id = ANY(CAST(CAST(:orders AS text[]) AS uuid[])) AND run_started_at IS NULL
 """)
+_ANEW = text("""
+    UPDATE orderloom.orders SET run_started_at = now(), run_id = :run WHERE id = CAST(:id AS uuid)
+""")
+_IS_APPROVED = text("""
+    SELECT EXISTS (SELECT FROM orderloom.order_events WHERE order_id = CAST(:id AS uuid) AND type = 'approved')
+""")
 _REFUSED = text("""
     INSERT INTO orderloom.audit (actor, action, object, decision, reason, body)
     VALUES (:actor, :action, :object, 'refused', :reason, CAST(:body AS jsonb))
@@ -274,6 +280,18 @@ def mark_started(engine: Engine, runs: Mapping[str, str | None]) -> None:
     """Write down that orders' runs were started: run ids by order."""
     with autocommit(engine) as connection:
         _STARTED.on(connection, orders=[*runs], runs=json.dumps(runs))
+
+
+def mark_started_anew(engine: Engine, order_id: str, run: str | None) -> None:
+    """Write down that an order is carried out by another run from now on."""
+    with autocommit(engine) as connection:
+        connection.execute(_ANEW, {"id": order_id, "run": run})
+
+
+def is_approved(engine: Engine, order_id: str) -> bool:
+    """Whether somebody has approved the order (F31)."""
+    with autocommit(engine) as connection:
+        return bool(connection.execute(_IS_APPROVED, {"id": order_id}).scalar_one())
 
 
 def start_forgotten(

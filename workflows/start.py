@@ -43,6 +43,14 @@ class NoRun(Declined):
         super().__init__("NOT_OPEN", "the order has no open run")
 
 
+class Forgotten(Declined):
+    """Temporal knows nothing of an order's run any more: it was deleted, or lost with Temporal's own data."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("NO_HISTORY", "Temporal knows nothing of the order's run any more")
+
+
 async def start_order(
     client: Client, run: OrderRun, *, task_queue: str, now: datetime, due: datetime | None = None
 ) -> str | None:
@@ -75,27 +83,29 @@ async def start_order(
 async def carry_on(client: Client, order: str) -> str:
     """Let the ended run of an order go on from its last task: what was done is found again under its keys.
 
-    The id of the run that goes on; :class:`Declined` with NOT_GONE when it has not ended, or with NO_HISTORY when
+    The id of the run that goes on; :class:`Declined` with NOT_GONE when it has not ended, :class:`Forgotten` when
     Temporal knows nothing of it any more.
     """
-    execution = WorkflowExecution(workflow_id=workflow_id(order))
     last = 0
     try:
         description = await client.get_workflow_handle(workflow_id(order)).describe(rpc_timeout=RPC_TIMEOUT)
         if description.status is WorkflowExecutionStatus.RUNNING:
             raise Declined("NOT_GONE", "the order's run goes on")
-        async for event in client.get_workflow_handle(workflow_id(order)).fetch_history_events():
+        ended = client.get_workflow_handle(workflow_id(order), run_id=description.run_id)
+        async for event in ended.fetch_history_events():
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
                 last = event.event_id
+            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED and not last:
+                last = event.event_id + 1  # it ended before a worker had taken its first task
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise Declined("NO_HISTORY", "Temporal knows nothing of the order's run any more") from error
+            raise Forgotten from error
         raise
     if not last:
-        raise Declined("NO_HISTORY", "the order's run ended before its first task")
+        raise Declined("NO_TASK", "the order's run ended before its first task was there")
     reset = ResetWorkflowExecutionRequest(
         namespace=client.namespace,
-        workflow_execution=execution,
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id(order), run_id=description.run_id),
         reason="the order was open without a run",
         workflow_task_finish_event_id=last,
         request_id=str(uuid4()),

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from domain.money import Money
 from tests import builders
 from tests.api.conftest import Served, open_api
+from tests.api.test_fallouts import forgotten
 from tests.api.test_orders import BUNDLE, an_order
 from tests.conftest import Database
 
@@ -123,6 +124,21 @@ async def test_a_price_that_cannot_be_is_refused_and_stores_nothing(shop: Served
     assert answer.status_code == 422
     assert [(x["code"], x["line"], x["field"]) for x in answer.json()["violations"]] == [("PRICE", "1.1", "price")]
     assert shop.written() == before
+
+
+async def test_what_was_approved_is_approved_though_temporal_has_lost_the_orders_run(shop: Served):
+    later = {**priced("15.00"), "requested_start": "2199-01-01T00:00:00Z"}
+    order = await shop.in_state(await shop.submit(later), "pending")
+    await say(shop, order, "approve")
+    gone = await forgotten(shop, order)
+    decision = {"decision": "retry", "reason": "Go on.", "actor": "ann"}
+
+    assert (await shop.http.post(f"/v1/fallouts/{gone}/resolution", json=decision)).status_code == 200
+
+    status, problem = await say(shop, order, "reject")
+    assert (status, problem["title"]) == (409, "Not waiting")
+    cancelled = await shop.http.post(f"/v1/orders/{order['id']}/cancellation", json={"reason": "No more."})
+    assert (cancelled.status_code, (await shop.in_state(order, "cancelled"))["state"]) == (200, "cancelled")
 
 
 async def test_an_order_that_does_not_exist_takes_no_verdict(shop: Served):

@@ -7,13 +7,19 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 
 from api.app import create_app
+from domain.order import State
+from domain.watch import WatchedOrder, has_no_run
+from models.work_list import PostgresWorkList
 from tests.api.conftest import Served, house_of, serving
 from tests.api.test_orders import BUNDLE, an_order
 from workflows import start
 from workflows.messages import OrderRun
+from workflows.runs import described
 
 GOODS = {**BUNDLE, "product": "PHONE-2", "lines": []}
 
@@ -142,6 +148,51 @@ async def test_where_the_run_of_an_open_order_is_gone_nobody_is_told_that_it_is_
     assert [x["became"] for x in told["items"]] == ["refused"]
     revisions = (await api.read(f"/v1/orders/{order['id']}/revisions"))["items"]
     assert [x["state"] for x in revisions if x["revision"]] == ["refused"]
+
+
+async def forgotten(api: Served, order: dict[str, Any]) -> str:
+    """Temporal loses an order's run; the fallout that says so."""
+    client, id_ = api.shop.client, f"order-{order['id']}"
+    await client.get_workflow_handle(id_).terminate()
+    lost = DeleteWorkflowExecutionRequest(
+        namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=id_)
+    )
+    await client.workflow_service.delete_workflow_execution(lost)
+    async with asyncio.timeout(20):
+        while await described(client, id_) is not None:
+            continue
+    found = has_no_run(WatchedOrder(id=order["id"], number=order["number"], state=State.HELD), "it is lost")
+    (gone,) = PostgresWorkList(api.engine).open([found])
+    return gone
+
+
+async def until_taken(api: Served, fallout: str, decision: dict[str, Any]) -> dict[str, Any]:
+    """The answer once a run that has just begun knows of the fallout."""
+    async with asyncio.timeout(20):
+        while (answer := await api.http.post(f"/v1/fallouts/{fallout}/resolution", json=decision)).status_code != 200:
+            continue
+    taken: dict[str, Any] = answer.json()
+    return taken
+
+
+async def test_an_order_whose_run_temporal_has_lost_is_carried_out_further_by_a_new_one(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    """It was terminated and deleted, or Temporal's own data is gone: our rows know how far the order is (I5)."""
+    api, order, fallout = stuck
+    gone = await forgotten(api, order)
+    decision = {"decision": "retry", "reason": "Go on.", "actor": "ann"}
+
+    answers = await asyncio.gather(*(api.http.post(f"/v1/fallouts/{gone}/resolution", json=decision) for _ in range(2)))
+
+    told = {x.json()["outcome"] for x in answers if x.status_code == 200}
+    assert len(told) == 1
+    api.shop.receive("PHONE-2", 1)
+    assert (await until_taken(api, fallout["id"], decision))["outcome"] == "retry of reserve:1"
+    done = await api.in_state(order, "completed")
+    assert told == {f"carried out further by run {done['run']['run_id']}"}
+    assert done["run"]["run_id"] != order["run"]["run_id"]
+    await api.shop.is_sound()
 
 
 async def test_a_fallout_that_does_not_exist_is_not_found(api: Served):

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from adapters.switches import Mode, Switch
@@ -15,6 +15,7 @@ from tests.builders import Line, line, order
 from tests.shop import Shop, durable_activity_names, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import start
+from workflows.messages import OrderRun, workflow_id
 from workflows.start import Declined
 
 GOODS = line("WIRELESS", line("RATE"), line("PHONE"))
@@ -256,6 +257,20 @@ async def test_a_terminated_run_goes_on_from_where_it_was(shop: Shop) -> None:
     await shop.until(lambda: shop.state(order_id) == "completed")
     assert shop.one("SELECT count(*) FROM billing.service_instances") == 2
     await shop.is_sound()
+
+
+async def test_a_run_that_was_terminated_before_a_worker_had_begun_it_goes_on_too(shop: Shop) -> None:
+    stored = shop.submit(order(WIRELESS))
+    run = OrderRun(order=stored.id, number=stored.number, account="ACME")
+    await start.start_order(shop.client, run, task_queue="nobody-polls-this", now=shop.now())
+    handle = shop.client.get_workflow_handle(workflow_id(stored.id))
+    await handle.terminate("by mistake")
+
+    again = await start.carry_on(shop.client, stored.id)
+
+    found = await handle.describe()
+    assert (found.status, found.run_id) == (WorkflowExecutionStatus.RUNNING, again)
+    await handle.terminate()
 
 
 @pytest.mark.req("W1")
