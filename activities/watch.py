@@ -209,5 +209,5 @@ class _Looking:
     async def _silent(self, compared_at: datetime | None) -> Sequence[Finding]:
         if compared_at is None or compared_at >= self.now - SILENT_AFTER:
             return ()
-        found = is_silent(compared_at, await self.runs.schedule("reconciliation"))
+        found = is_silent(compared_at, await self.runs.schedule("reconciliation"), now=self.now)
         return (found,) if found else ()

@@ -81,9 +81,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
-    """A schedule: how often, whether it is paused and why, and when it last started something."""
+    """A schedule: whether it is paused and why, and when it last started something."""
 
-    every: timedelta
     paused: bool
     note: str | None
     started: Sequence[datetime]
@@ -151,13 +150,17 @@ def is_initiated_long(found: LongInitiated) -> Finding:
     )
 
 
-def is_silent(compared_at: datetime, schedule: Recurrence | None) -> Finding | None:
-    """Nobody compares network and billing any more; not where the system itself was not running."""
+def is_silent(compared_at: datetime, schedule: Recurrence | None, *, now: datetime) -> Finding | None:
+    """Nobody compares network and billing any more; not where the system itself was not running.
+
+    A comparison waits for a neighbour that is away, and no other one begins meanwhile.
+    """
+    since = [x for x in schedule.started if x > compared_at] if schedule else []
     if schedule is None:
         why = "it is not scheduled: start a worker anew, it makes the schedule"
     elif schedule.paused:
         why = f"its schedule is paused: {schedule.note or 'without a reason'}"
-    elif sum(x > compared_at for x in schedule.started) >= MISSED:
+    elif len(since) >= MISSED or any(x < now - SILENT_AFTER for x in since):
         why = "its runs do not succeed: look at the runs of Reconciliation in the Temporal UI"
     else:
         return None

@@ -87,7 +87,6 @@ class TemporalRuns:
         if found is None:
             return None
         return Recurrence(
-            every=found.schedule.spec.intervals[0].every,
             paused=found.schedule.state.paused,
             note=found.schedule.state.note,
             started=[x.started_at for x in found.info.recent_actions],

@@ -87,8 +87,10 @@ def test_what_is_found_about_an_order_is_told_in_its_log_while_it_is_open(books:
     assert accounts == [{"account": "ACME"}]
 
 
-def test_what_is_found_about_strangers_is_on_the_list_all_the_same(books: Books, work_list: PostgresWorkList):
-    nobody = "00000000-0000-0000-0000-000000000000"
+@pytest.mark.parametrize("nobody", ["00000000-0000-0000-0000-000000000000", "started by hand"])
+def test_what_is_found_about_strangers_is_on_the_list_all_the_same(
+    books: Books, work_list: PostgresWorkList, nobody: str
+):
     stranger = Finding(
         subject="s", type=FalloutType.SYSTEM, code="C", message="m", order=nobody, account="NOBODY", line="1"
     )

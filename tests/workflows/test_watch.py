@@ -10,7 +10,14 @@ from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import (
+    Client,
+    ScheduleCalendarSpec,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+    WorkflowHandle,
+)
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.messages import Look
@@ -240,6 +247,47 @@ async def test_that_nobody_compares_network_and_billing_any_more_is_a_fallout(sh
         await handle.delete()
     await shop.reconcile()
     assert (await shop.look()).closed == 1
+
+
+async def test_a_schedule_that_somebody_has_rewritten_is_looked_at_like_any_other(shop: Shop) -> None:
+    await shop.fulfil(order(INTERNET))
+    await shop.reconcile()
+    await schedules.keep(shop.client, task_queue=shop.task_queue, every={"reconciliation": timedelta(hours=9)})
+    handle = shop.client.get_schedule_handle(schedules.schedule_id("reconciliation", task_queue=shop.task_queue))
+
+    def daily(given: ScheduleUpdateInput) -> ScheduleUpdate:
+        given.description.schedule.spec = ScheduleSpec(calendars=[ScheduleCalendarSpec()])
+        return ScheduleUpdate(schedule=given.description.schedule)
+
+    try:
+        await handle.update(daily)
+        await handle.pause(note="billing is being repaired")
+        later(shop, hours=4)
+        await shop.look()
+        assert codes(shop) == ["NOT_RECONCILED"]
+    finally:
+        await handle.delete()
+
+
+async def test_that_a_comparison_waits_for_hours_for_a_neighbour_that_does_not_list_is_a_fallout(shop: Shop) -> None:
+    await shop.fulfil(order(INTERNET))
+    await shop.reconcile()
+    shop.billing.switches.set("list_active", Switch(mode=Mode.FAIL_BEFORE))
+    await schedules.keep(shop.client, task_queue=shop.task_queue, every={"reconciliation": timedelta(hours=9)})
+    handle = shop.client.get_schedule_handle(schedules.schedule_id("reconciliation", task_queue=shop.task_queue))
+    try:
+        await handle.trigger()
+        async with asyncio.timeout(20):
+            while not (await handle.describe()).info.recent_actions:
+                continue
+        later(shop, hours=2)
+        await shop.look()
+        assert "NOT_RECONCILED" not in codes(shop)
+        later(shop, hours=3)
+        await shop.look()
+        assert ["its runs do not succeed" in x["message"] for x in found(shop)] == [True]
+    finally:
+        await handle.delete()
 
 
 async def test_two_looks_at_the_same_time_open_one_fallout(shop: Shop) -> None:
