@@ -59,6 +59,9 @@ ACTIVE_NOT_BILLED = "ACTIVE_NOT_BILLED"
 BILLED_NOT_ACTIVE = "BILLED_NOT_ACTIVE"
 """Reconciliation's code for what is billed and does not run: a customer who pays for nothing (F07)."""
 
+MORE_THAN_LISTED = "TOO_MANY"
+"""Reconciliation's code for more differences than it lists."""
+
 FIRST, LAST = 1, 5
 """The priorities: the most urgent, and the one that can wait longest."""
 
@@ -126,15 +129,20 @@ def step_subject(order: str, step: str) -> str:
     return f"{order}:{step}"
 
 
-FINDING_DECISIONS: Mapping[FalloutType, tuple[Decision, ...]] = {
-    FalloutType.RECONCILIATION: (Decision.RETRY, Decision.SKIP),
-    FalloutType.SYSTEM: (Decision.RETRY,),
-}
-"""What may be decided about what a detector found.
+def finding_decisions(type: FalloutType, *, code: str) -> tuple[Decision, ...]:  # noqa: A002
+    """What may be decided about what a detector found.
 
-Of a difference: compare again now, or accept it as it is. Of what belongs to the system: look again, and carry out what
-nobody carries out.
-"""
+    Of a difference: compare again now, or accept it as it is; that there are too many to be listed nobody can accept.
+    Of what belongs to the system: look again, and carry out what nobody carries out.
+    """
+    match type:
+        case FalloutType.RECONCILIATION if code != MORE_THAN_LISTED:
+            return Decision.RETRY, Decision.SKIP
+        case FalloutType.RECONCILIATION | FalloutType.SYSTEM:
+            return (Decision.RETRY,)
+        case _:
+            return ()
+
 
 _CORRECTED = frozenset({Function.RESERVE, Function.DELIVER, Function.PROVISION})
 _SKIPPED = PROVING | {Function.COMMIT, Function.RETIRE}

@@ -99,7 +99,20 @@ def objection_to_words(actor: str, reason: str, said: object = "") -> tuple[str,
         return "NO_REASON", "actor and reason are needed"
     if len(actor) + len(reason) + len(str(said)) > LONGEST_SAID:
         return "INPUT", f"that is longer than {LONGEST_SAID:,} characters"
+    if not all(map(_can_be_kept, (actor, reason, said))):
+        return "INPUT", "it holds NUL"
     return None
+
+
+def _can_be_kept(said: object) -> bool:
+    """Whether a database takes what was said: a decision that cannot be written down would be in the way for ever."""
+    match said:
+        case str():
+            return "\0" not in said
+        case Mapping():
+            return all(_can_be_kept(x) for pair in said.items() for x in pair)
+        case _:
+            return True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from domain.asset import Asset, Tree, below
 from domain.billing import BilledService, InstanceState
 from domain.catalog import ACCOUNT_LEVEL, BillingType, Product
 from domain.decomposed import Decomposed
-from domain.fallout import FalloutType, Finding
+from domain.fallout import MORE_THAN_LISTED, FalloutType, Finding
 from domain.money import Money
 from domain.order import OrderLine
 from domain.provisioning import RunningService, ServiceState
@@ -215,7 +215,7 @@ def too_many(comparison: Comparison) -> Finding:
     message = (
         f"There are more differences than the {LISTED} that are listed: {found}. Does a neighbour list too little?"
     )
-    return Finding(subject=TOO_MANY, type=FalloutType.RECONCILIATION, code="TOO_MANY", message=message)
+    return Finding(subject=TOO_MANY, type=FalloutType.RECONCILIATION, code=MORE_THAN_LISTED, message=message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

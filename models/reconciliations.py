@@ -161,7 +161,7 @@ def accept(work_list: PostgresWorkList, subject: str, *, actor: str, reason: str
         connection.execute(_LOCK)
         if connection.execute(_ACCEPT, {"subject": subject, "actor": actor, "reason": reason}).first() is None:
             return False
-    work_list.close([subject], reason=reason, actor=actor, decision=Decision.SKIP)
+        work_list.close([subject], reason=reason, actor=actor, decision=Decision.SKIP, on=connection)
     return True
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, TextClause, text
 
 from domain.asset import IN_PROFILE
-from domain.fallout import FINDING_DECISIONS, SETTLED_FALLOUTS, Decision, FalloutState, FalloutType, decisions
+from domain.fallout import SETTLED_FALLOUTS, Decision, FalloutState, FalloutType, decisions, finding_decisions
 from domain.in_flight import CORRECTABLE
 from domain.plan import BEGUN, Function
 from models.tables import IS_OPEN, quoted
@@ -271,7 +271,7 @@ def _decidable(fallout: Found) -> Found:
     if fallout["is_open"] and function in {*Function}:
         allowed = decisions(Function(function), fallout["begun"] or (), in_doubt=fallout["in_doubt"])
     elif fallout["is_open"] and fallout["step"] is None:
-        allowed = FINDING_DECISIONS.get(FalloutType(fallout["type"]), ())
+        allowed = finding_decisions(FalloutType(fallout["type"]), code=fallout["code"])
     correctable = sorted(CORRECTABLE) if Decision.RETRY_WITH in allowed else []
     return {**fallout, "decisions": [*allowed], "correctable": correctable}
 

@@ -6,10 +6,11 @@ orders, in ``records``.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from domain.fallout import DUE, DueTimes, FalloutState, FalloutType, Finding, priority
 from domain.order import FINAL
@@ -23,6 +24,9 @@ SYSTEM = "system"
 """Who closes and escalates what no person does."""
 AT_ONCE = 500
 """How many fallouts are escalated by one statement; the next call takes the next."""
+
+_IS_ID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""What the ids of orders look like; runs that somebody starts by hand have any."""
 
 
 def _changes(sql: str) -> Prepared:
@@ -55,9 +59,9 @@ _OPEN = _changes(f"""
                CASE WHEN o.id IS NOT NULL THEN f.step END, f.line, f.type, f.code, f.message, f.priority,
                now() + make_interval(secs => f.due_s)
           FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS f(
-               subject text, type text, code text, message text, "order" uuid, account text, step text, line text,
+               subject text, type text, code text, message text, "order" text, account text, step text, line text,
                priority int, due_s float8)
-          LEFT JOIN orderloom.orders AS o ON o.id = f."order"
+          LEFT JOIN orderloom.orders AS o ON o.id = CASE WHEN f."order" ~ '{_IS_ID}' THEN CAST(f."order" AS uuid) END
           LEFT JOIN orderloom.accounts AS a ON a.id = f.account
          WHERE NOT EXISTS (SELECT FROM orderloom.fallouts AS x WHERE x.subject = f.subject AND x.{IS_OPEN})
             ON CONFLICT (subject) WHERE {IS_OPEN} DO NOTHING
@@ -181,11 +185,20 @@ class PostgresWorkList:
         return self._change(_OPEN, findings=json.dumps(rows)) if rows else ()
 
     def close(
-        self, subjects: Iterable[str], *, reason: str, actor: str = SYSTEM, decision: str = NO_DECISION
+        self,
+        subjects: Iterable[str],
+        *,
+        reason: str,
+        actor: str = SYSTEM,
+        decision: str = NO_DECISION,
+        on: Connection | None = None,
     ) -> Collection[str]:
-        """Take off the list what is not there any more, or is decided; the ids of those that were open."""
+        """Take off the list what is not there any more, or is decided; the ids of those that were open.
+
+        ``on`` a connection it is part of that transaction.
+        """
         gone = [*subjects]
-        return self._change(_CLOSE, subjects=gone, reason=reason, actor=actor, decision=decision) if gone else ()
+        return self._change(_CLOSE, on, subjects=gone, reason=reason, actor=actor, decision=decision) if gone else ()
 
     def decided(self, fallout: str, *, decision: str, actor: str, reason: str) -> None:
         """Keep who decided what about a finding that stays open: it goes by itself when the decision has helped."""
@@ -216,6 +229,6 @@ class PostgresWorkList:
         found = priority(finding.type, code=finding.code, function=function)
         return {"priority": found, "due_s": self.due[found].total_seconds()}
 
-    def _change(self, statement: Prepared, **parameters: object) -> Collection[str]:
-        with autocommit(self.engine) as connection:
+    def _change(self, statement: Prepared, on: Connection | None = None, **parameters: object) -> Collection[str]:
+        with nullcontext(on) if on else autocommit(self.engine) as connection:
             return [row.fallout for row in statement.on(connection, **parameters)]

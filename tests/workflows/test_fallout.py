@@ -254,6 +254,8 @@ async def test_a_network_that_takes_its_time_is_asked_again_and_billed_from_its_
         ({"actor": " "}, "NO_REASON"),
         ({"reason": ""}, "NO_REASON"),
         ({"reason": "because " * 13_000}, "INPUT"),
+        ({"reason": "because\0"}, "INPUT"),
+        ({"decision": "retry_with", "input": {"attributes": {"apn": "\0"}}}, "INPUT"),
         ({"decision": "retry_with", "input": {"price": "0"}}, "INPUT"),
     ],
 )
