@@ -1,6 +1,7 @@
 """Every planted bug is caught by the faults that are there for it (4.5): what cannot fail proves nothing."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,8 +34,11 @@ class Caught:
 
     @property
     def holds(self) -> bool:
-        """It was caught."""
-        return bool(self.seen)
+        """It was caught, and is not merely broken itself."""
+        return bool(self.seen) and not any(map(_BROKEN.search, self.seen))
+
+
+_BROKEN = re.compile(r"\b(Attribute|Import|Name|Type)Error\b|the harness")
 
 
 Hunt = Callable[[House, str], Awaitable[Sequence[Trial]]]

@@ -1,6 +1,7 @@
 # ruff: noqa: ANN401, SLF001 - a bug is put where it hurts, whatever it takes
 """Bugs put in on purpose, in processes under test only: each must be caught, or the faults are worth nothing."""
 
+import copy
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,7 +24,6 @@ from domain.neighbour import OutcomeUnknown, Refused
 from models import submissions
 from models.records import PostgresRecords
 from sql.connections import autocommit
-from sql.prepared import Prepared
 from workflows.progress import OrderProgress
 from workflows.under_way import UnderWay
 
@@ -57,10 +57,9 @@ def _attempt_in_key() -> None:
 def _unguarded_stock() -> None:
     hold = _HOLD.replace(" AND s.on_hand - s.reserved >= t.quantity", "")
     assert hold != _HOLD
-    kept = {name: statements.HOLD.__dict__[name] for name in ("_name", "_prepare", "_execute")}
-    unguarded = Prepared.__new__(Prepared)
-    unguarded.__dict__.update(kept, _name="unguarded_hold", _prepare=hold.replace(kept["_name"], "unguarded_hold"))
-    unguarded.__dict__["_execute"] = kept["_execute"].replace(kept["_name"], "unguarded_hold")
+    unguarded = copy.copy(statements.HOLD)
+    name, parts = unguarded.__dict__["_name"], {"_prepare": hold, "_execute": unguarded.__dict__["_execute"]}
+    unguarded.__dict__.update({x: y.replace(name, "unguarded_hold") for x, y in {"_name": name, **parts}.items()})
     statements.HOLD = unguarded
 
 

@@ -337,7 +337,9 @@ class Programme:
                 began = time.monotonic()
                 caught = await planted.hunted(there, plant)
             self.caught.append(caught)
-            outcome = f"caught: {escape(caught.seen[0][:200])}" if caught.holds else "[red]not caught[/]"
+            outcome = (
+                f"caught: {escape(caught.seen[0][:200])}" if caught.holds else f"[red]not caught[/]: {caught.seen[:1]}"
+            )
             took = f"{time.monotonic() - began:.0f} s"
             self.console.print(f"{caught.by}: {plant} ({took}): {outcome}", highlight=False, soft_wrap=True)
 

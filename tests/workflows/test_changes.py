@@ -230,3 +230,12 @@ async def test_what_reaches_its_end_with_no_order_ends_by_itself(shop: Shop):
     assert shop.one("SELECT service_end FROM orderloom.assets WHERE id = :a", a=gift["id"]) == today
     assert shop.one("SELECT actor FROM orderloom.audit WHERE object = :o", o=id_["id"]) == "system"
     await shop.is_sound()
+
+
+@pytest.mark.req("A03", "B26")
+async def test_what_a_change_costs_leaves_no_asset_whatever_its_product_would_leave(shop: Shop) -> None:
+    television = shop.asset(await shop.fulfil(order(line("TV"))))
+    await shop.changed(raw(line("", asset=television["id"], action=Action.SUSPEND)))
+    assert shop.one("SELECT product FROM billing.purchases WHERE product = 'FEE'") == "FEE"
+    assert [x["product"] for x in shop.rows("SELECT product FROM orderloom.assets")] == ["TV"]
+    await shop.is_sound()
