@@ -25,7 +25,8 @@ class Standing:
 
     ``ref`` is what is in force, ``done`` are the steps that are done or skipped, each with its generation, ``asked``
     the fallouts that are open, by step; ``fallouts`` counts all there were. ``given_up`` are the bundles that ended
-    without being carried out, each with the state of its lines.
+    without being carried out, each with the state of its lines. ``redone`` are the steps still to be done that were
+    to be done anew before, each with its generation.
     """
 
     ref: OrderRef
@@ -35,6 +36,7 @@ class Standing:
     asked: Mapping[str, str] = field(default_factory=dict)
     fallouts: int = 0
     given_up: Mapping[str, State] = field(default_factory=dict)
+    redone: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

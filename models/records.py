@@ -115,6 +115,7 @@ class PostgresRecords:
             asked=row.asked or {},
             fallouts=row.fallouts,
             given_up={root: State(state) for root, state in (row.given_up or {}).items()},
+            redone=row.redone or {},
         )
 
     def synchronizations(self, order: str) -> frozenset[str]:

@@ -203,7 +203,8 @@ class OrderProgress:
     def recall(self, standing: Standing) -> None:
         """Take over what our rows know better: this run was reset to before that.
 
-        A step that is done there is asked for by its key before it is sent again.
+        A step that is done there is asked for by its key before it is sent again. One that was refused is not asked for
+        under a key of before that: its next retry is a new attempt.
         """
         self.fallout_count = max(self.fallout_count, standing.fallouts)
         self.asked = {step: id_ for step, id_ in standing.asked.items() if id_ not in self.undecided}
@@ -211,6 +212,10 @@ class OrderProgress:
             step = self.steps.get(id_)
             if step is not None and not step.has_begun and step.state is StepState.PENDING:
                 step.generation, step.resent = generation, True
+        for id_, generation in standing.redone.items():
+            step = self.steps.get(id_)
+            if step is not None and not step.has_begun and step.state is StepState.PENDING:
+                step.generation = max(step.generation, generation)
         for root in standing.given_up.keys() & self.bundles.keys():
             self.given_up.setdefault(root, GivenUp(standing.given_up[root]))
         if standing.state in (State.PENDING_CANCELLATION, State.CANCELLED) and not self.cancelled:

@@ -99,6 +99,14 @@ STANDING = text(f"""
                AS is_planned,
            (SELECT jsonb_object_agg(p.id, {generation("p.key")}) FROM orderloom.plan_items AS p
              WHERE p.order_id = o.id AND p.state IN ({quoted(SETTLED)})) AS done,
+           (SELECT jsonb_object_agg(n.step, n.generation)
+              FROM (SELECT p.id AS step, greatest({generation("p.key")}, (
+                           SELECT count(*) FROM orderloom.fallouts AS f
+                            WHERE f.order_id = p.order_id AND f.step = p.id AND NOT f.in_doubt
+                              AND f.decision IN ('retry', 'retry_with'))) AS generation
+                      FROM orderloom.plan_items AS p
+                     WHERE p.order_id = o.id AND p.state IN ('pending', 'inProgress', 'held')) AS n
+             WHERE n.generation > 0) AS redone,
            (SELECT jsonb_object_agg(f.step, f.id) FROM orderloom.fallouts AS f
              WHERE f.order_id = o.id AND {OF_A_STEP} AND f.{IS_OPEN}) AS asked,
            (SELECT count(*) FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND {OF_A_STEP}) AS fallouts,

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -300,6 +302,32 @@ async def test_the_same_decision_sent_twice_counts_once(shop: Shop) -> None:
     assert sum(isinstance(x, str) for x in answers) == 1
     await handle.result()
     assert shop.one("SELECT count(*) FROM provisioning.calls WHERE operation = 'activate'") == 2
+
+
+def asked_times(shop: Shop, times: int) -> bool:
+    """Whether a person has been asked so often."""
+    return bool(shop.one("SELECT count(*) FROM orderloom.fallouts") == times)
+
+
+@pytest.mark.parametrize("is_told_again", [True, False])
+async def test_after_a_reset_too_a_retry_is_a_new_attempt(shop: Shop, *, is_told_again: bool) -> None:
+    """What was refused before, and how often, a run that was reset has forgotten: the rows have not."""
+    shop.provisioning.switches.set("activate", replace(refuse_once(), remaining=3))
+    handle = await shop.start(order(INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    for n in (1, 2):
+        await shop.decide(await shop.fallout(order_id), "retry")
+        await shop.until(partial(asked_times, shop, n + 1))
+    fallout = await shop.fallout(order_id)
+
+    again = await shop.rewind(handle, is_told_again=is_told_again)
+
+    await shop.shown(again, state="held", attention=True)
+    await shop.decide(fallout, "retry")
+    await again.result()
+    assert shop.state(order_id) == "completed"
+    assert asked_times(shop, 3)
+    await shop.is_sound()
 
 
 @pytest.mark.req("W5")
