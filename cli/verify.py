@@ -125,6 +125,7 @@ def _invariants() -> "Sequence[Invariant]":
             initiated=billing.INITIATED,
             begun=billing.BEGUN,
             states=billing.STATES,
+            payers=billing.PAYERS,
             objects=billing.OBJECTS,
             charges=billing.CHARGES,
         ),

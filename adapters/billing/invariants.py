@@ -44,6 +44,12 @@ CHARGES = """
     SELECT c.purchase AS key, p.asset AS about, format('%s %s', c.amount_minor, c.currency) AS value
       FROM billing.charges AS c JOIN billing.purchases AS p ON p.id = c.purchase
 """
+PAYERS = f"""
+    SELECT id AS key, asset AS about, account AS value FROM billing.service_instances
+     WHERE status IN ('active', 'suspended')
+     UNION ALL
+    SELECT id, asset, account FROM billing.purchases AS p WHERE status IN ('active', 'suspended') AND {_GOES_ON}
+"""
 SERVICES = """
     SELECT made_for AS key, made_for AS about, CAST(count(*) AS text) AS value
       FROM (SELECT COALESCE((SELECT u.was ->> 'asset' FROM billing.updates AS u
@@ -52,7 +58,7 @@ SERVICES = """
      GROUP BY made_for
 """
 PURCHASES = """
-    SELECT asset AS key, asset AS about, format('%s x %s %s', quantity, price_minor, currency) AS value
+    SELECT asset AS key, asset AS about, format('%s %s x %s %s', quantity, product, price_minor, currency) AS value
       FROM billing.purchases WHERE status NOT IN ('initiated', 'voided', 'cancelled')
 """
 

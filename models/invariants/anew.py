@@ -164,7 +164,7 @@ def _purchases_are_as_ordered(stored: Stored) -> Iterator[str | None]:
             continue
         now = stored.assets.get(line.id, {"quantity": line.quantity, "price": line.price and asdict(line.price)})
         price = Money(**now["price"]) if now["price"] else product.price
-        wanted = f"{now['quantity']} x {price.minor if price else ''} {price.currency if price else ''}"
+        wanted = f"{now['quantity']} {line.product} x {price.minor if price else ''} {price.currency if price else ''}"
         found = stored.billed.purchases.get(asset_id(stored.id, line), "nothing")
         yield None if found == wanted else f"line {line.id}: {wanted} was ordered, {found} is billed"
 

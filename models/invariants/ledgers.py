@@ -127,13 +127,20 @@ def provisioning(*, calls: Listing, running: Listing) -> tuple[Invariant, ...]:
 
 
 def billing(
-    *, calls: Listing, initiated: Listing, begun: Listing, states: Listing, objects: Listing, charges: Listing
+    *,
+    calls: Listing,
+    initiated: Listing,
+    begun: Listing,
+    states: Listing,
+    payers: Listing,
+    objects: Listing,
+    charges: Listing,
 ) -> tuple[Invariant, ...]:
     """Between us and billing.
 
     ``begun`` are all instances and purchases that ever were active, by id, each with the date from when; ``objects``
-    the same with their kind and asset; ``states`` those that go on, or are over, in an asset's words; ``initiated``
-    those that are not active yet; ``charges`` one-time charges.
+    the same with their kind and asset; ``states`` those that go on, or are over, in an asset's words; ``payers`` those
+    that go on, with the account that pays; ``initiated`` those that are not active yet; ``charges`` one-time charges.
     """
     begins = "What we closed is billed from the date of its proof, and nothing else is billed"
     resolves = "Our cross-references and billing's objects resolve to one another"
@@ -150,6 +157,17 @@ def billing(
                                         theirs.value) END AS broken
                   FROM ({_INSTALLED}) AS ours JOIN ({states}) AS theirs USING (key)
                  WHERE ours.about NOT IN (SELECT about FROM under_way)
+            """,
+        ),
+        Invariant(
+            id="I12-account",
+            statement="What is installed is billed to the account that it is of",
+            query=f"""
+                SELECT CASE WHEN theirs.value <> a.billing_account
+                            THEN format('asset %s is billed to %s, its %s to %s in billing', a.id, a.billing_account,
+                                        theirs.key, theirs.value) END AS broken
+                  FROM orderloom.assets AS a JOIN ({payers}) AS theirs ON theirs.about = CAST(a.id AS text)
+                 WHERE theirs.about NOT IN (SELECT about FROM under_way)
             """,
         ),
         _same("xref", resolves, _REFERENCES, tracked, who="billing"),

@@ -238,15 +238,18 @@ _ASSETS = (
     ),
     Invariant(
         id="I18-tree",
-        statement="An asset stands in the tree of its root, and its account and the order's are the same",
+        statement="An asset is of its line's product, stands in the tree of its root, and is of its order's account",
         query="""
             SELECT CASE WHEN root.id IS NULL THEN format('asset %s has the root %s, which is not there', a.id, a.root)
                         WHEN above.root <> a.root THEN format('asset %s has another root than %s', a.id, above.id)
+                        WHEN a.product <> l.product THEN format('asset %s is of %s, line %s of order %s asked for %s',
+                                                                a.id, a.product, l.id, o.number, l.product)
                         WHEN a.account <> o.account OR above.account <> a.account
                         THEN format('asset %s is of account %s, and what it came with is not', a.id, a.account)
                    END AS broken
               FROM orderloom.assets AS a
               JOIN orderloom.orders AS o ON o.id = a.created_by_order
+              JOIN orderloom.order_lines AS l ON l.order_id = a.created_by_order AND l.id = a.created_by_line
               LEFT JOIN orderloom.assets AS root ON root.id = a.root
               LEFT JOIN orderloom.assets AS above ON above.id = a.parent
         """,

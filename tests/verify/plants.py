@@ -147,6 +147,7 @@ ASSETS = (
     ),
     plant("I18-state", f"UPDATE orderloom.assets SET status = 'inactive' {_is('wireless', '1.5')}"),
     plant("I18-tree", f"UPDATE orderloom.assets SET root = gen_random_uuid() {_is('wireless', '1.1')}"),
+    plant("I18-tree", f"UPDATE orderloom.assets SET product = 'RATE' {_is('wireless', '1.3')}"),
     plant("I18-tree", f"UPDATE orderloom.assets SET account = 'ACME-BA' {_is('wireless', '1.1')}"),
     plant(
         "I20",
@@ -278,6 +279,14 @@ BILLING = (
     plant("I13-amount", "UPDATE billing.charges SET amount_minor = amount_minor + 1 WHERE line = '1.2'"),
     plant("I13-amount", "DELETE FROM billing.charges WHERE line = '1.2'"),
     plant("I13-price", "UPDATE billing.purchases SET price_minor = 1 WHERE product = 'RATE' AND status = 'active'"),
+    plant(
+        "I13-price", "UPDATE billing.purchases SET product = 'SMS-BASIC' WHERE product = 'RATE' AND status = 'active'"
+    ),
+    plant(
+        "I12-account",
+        f"UPDATE billing.service_instances SET account = 'ACME' WHERE asset = {_asset('internet', '2')}",
+    ),
+    plant("I12-account", "UPDATE billing.purchases SET account = 'ACME' WHERE product = 'HALF-PRICE'"),
     plant(
         "I13-delivered",
         _COPIED_PURCHASE.format(asset="CAST(gen_random_uuid() AS text)"),
