@@ -13,6 +13,9 @@ from domain.progress import objection_to_words
 from workflows.changing import Changing
 from workflows.messages import OrderRun, RevisionWish
 
+_NOTHING = Approval()
+"""What a signal that was sent without words says."""
+
 
 class Approving(Changing):
     """An order under way that may have to be approved."""
@@ -81,12 +84,12 @@ class Approving(Changing):
             raise ApplicationError(problem[1], type=problem[0], non_retryable=True)
 
     @workflow.signal(description="Approve the order: for batches. Like the update, without an answer.")
-    def approve(self, approval: Approval) -> None:
+    def approve(self, approval: Approval = _NOTHING) -> None:
         """Approve the order; ignored if it does not wait for that."""
         self._say(approval, Verdict.APPROVE)
 
     @workflow.signal(description="Reject the order: for batches. Like the update, without an answer.")
-    def reject(self, approval: Approval) -> None:
+    def reject(self, approval: Approval = _NOTHING) -> None:
         """Reject the order; ignored if it does not wait for approval."""
         self._say(approval, Verdict.REJECT)
 

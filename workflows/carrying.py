@@ -127,7 +127,7 @@ class Carrying(Deciding):
         step.state = StepState.PENDING
 
     @workflow.signal(description="Assets that the order waits for are free: it asks for them again.")
-    def asset_free(self) -> None:
+    def asset_free(self, _: object = None) -> None:
         """Ask again for assets that others were changing; ignored when none are waited for."""
         self._progress.queued.clear()
 

@@ -20,6 +20,9 @@ from workflows.messages import OrderRun, RevisionWish
 _CODE: type[str | None] = cast("Any", str | None)
 """Why a revision is not accepted after all; runs of before were told nothing."""
 
+_NOTHING = Cancellation()
+"""What a signal that was sent without words says."""
+
 
 class Changing(Carrying):
     """An order under way that may be called off or revised: the answer is given at once, and is true (2.3, 2.7)."""
@@ -68,7 +71,7 @@ class Changing(Carrying):
             raise ApplicationError(objection[1], type=objection[0], non_retryable=True)
 
     @workflow.signal(name="cancel", description="Cancel the order: for batches. Like the update, without an answer.")
-    async def cancel_if_possible(self, cancellation: Cancellation) -> None:
+    async def cancel_if_possible(self, cancellation: Cancellation = _NOTHING) -> None:
         """Cancel the order; a refusal is shown in the run's details and in the order's events."""
         objection = objection_to_words(cancellation.actor, cancellation.reason)
         if objection and workflow.patched("cancel-with-words"):

@@ -18,6 +18,9 @@ from workflows.under_way import SAID_BEFORE_WRITTEN, UnderWay
 _OPENED: type[Opened | None] = cast("Any", Opened | None)
 """What an activity of before the work list answered was nothing."""
 
+_NOTHING = Word()
+"""What a signal that was sent without words says: a handler that misses them would fail its run, for ever."""
+
 
 class Deciding(UnderWay):
     """An order under way whose steps may need a person (W5)."""
@@ -140,19 +143,19 @@ class Deciding(UnderWay):
             raise ApplicationError(problem[1], type=problem[0], non_retryable=True)
 
     @workflow.signal(description="Retry a fallout, or all when none is named: for batches. Like resolve, no answer.")
-    def retry(self, word: Word) -> None:
+    def retry(self, word: Word = _NOTHING) -> None:
         """Retry a fallout, or every one when none is named (many orders get the same words); ignored if not open."""
         self._take_word(word, Decision.RETRY)
 
     @workflow.signal(description="Skip a fallout, or all when none is named: done by hand, perhaps since `at`.")
-    def skip(self, word: Word) -> None:
+    def skip(self, word: Word = _NOTHING) -> None:
         """Skip a fallout, or every one that may be; ignored where it may not."""
         self._take_word(word, Decision.SKIP)
 
     @workflow.signal(
         description="Say since when (`at`) what has fallen out has been done: billed from then, if skipped."
     )
-    def set_actual_date(self, word: Word) -> None:
+    def set_actual_date(self, word: Word = _NOTHING) -> None:
         """Keep since when what may be skipped has been done; ignored where it may not, or cannot be so."""
         for undecided in self._meant(word):
             wanted = self._decision(undecided, word, Decision.SKIP)

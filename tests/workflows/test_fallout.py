@@ -309,6 +309,21 @@ def asked_times(shop: Shop, times: int) -> bool:
     return bool(shop.one("SELECT count(*) FROM orderloom.fallouts") == times)
 
 
+@pytest.mark.req("W5")
+async def test_a_signal_without_words_is_ignored_and_the_run_goes_on(shop: Shop) -> None:
+    """In the Temporal UI the input may be left empty; a batch does that to every run at once."""
+    shop.provisioning.switches.set("activate", refuse_once())
+    handle = await shop.start(order(INTERNET))
+    fallout = await shop.fallout(handle.id.removeprefix("order-"))
+    for signal in ("retry", "skip", "set_actual_date", "cancel", "approve", "reject", "asset_free"):
+        await handle.signal(signal)
+    await handle.signal("asset_free", {})
+    assert "A wish to cancel was ignored" in await shop.details(handle)
+    assert await shop.decide(fallout, "retry") == "retry of provision:1"
+    await handle.result()
+    assert shop.state(fallout["order_id"]) == "completed"
+
+
 @pytest.mark.parametrize("is_told_again", [True, False])
 async def test_after_a_reset_too_a_retry_is_a_new_attempt(shop: Shop, *, is_told_again: bool) -> None:
     """What was refused before, and how often, a run that was reset has forgotten: the rows have not."""
