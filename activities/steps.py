@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
@@ -56,12 +56,14 @@ class StepActivities:
         tree = cache(partial(self.journal.tree, in_flight, in_flight.item(batch.steps[0].id).root))
         undone = {x.id for x in batch.steps}
         answers: dict[str, Done | Working | Refused] = {}
+        sent = set[str]()
         try:
             for step in batch.steps:
                 if activity.is_cancelled() or time.monotonic() > ends:  # what is left is for another attempt
                     break
                 item = in_flight.item(step.id)
                 if undone.isdisjoint(item.depends_on):
+                    sent.add(step.id)
                     answers[step.id] = answer = self.sends[item.function](
                         Sending(
                             in_flight=in_flight,
@@ -80,7 +82,7 @@ class StepActivities:
         finally:
             done = [x for x in answers.values() if isinstance(x, Done)]
             state = self.journal.done(in_flight, done, asked=batch.asked) if done else None
-        self._take_off_record(batch, in_flight, answers)
+            self._take_off_record(batch, in_flight, answers, sent=sent, repeated=repeated)
         outcomes = tuple(outcome(in_flight.item(step), answer, state) for step, answer in answers.items())
         return tuple(replace(x, wakes=self._next(in_flight, done, x.step)) for x in outcomes)
 
@@ -108,16 +110,25 @@ class StepActivities:
             raise ApplicationError("the bundle was given up", proving[0], type=GIVEN_UP, non_retryable=True)
 
     def _take_off_record(
-        self, batch: Batch, in_flight: InFlight, answers: Mapping[str, Done | Working | Refused]
+        self,
+        batch: Batch,
+        in_flight: InFlight,
+        answers: Mapping[str, Done | Working | Refused],
+        *,
+        sent: Collection[str],
+        repeated: bool,
     ) -> None:
-        """What waits for a step that was refused, or is still at work, has not happened: it shows as still to come."""
-        waiting = {step for step, answer in answers.items() if not isinstance(answer, Done)}
-        if not waiting:
+        """What was put on record and has not happened shows as still to come.
+
+        That is what waits for a step that was refused, or is still at work; and what a first attempt did not come to.
+        """
+        if len(sent) == len(batch.steps):
             return
+        waiting = {step for step, answer in answers.items() if not isinstance(answer, Done)}
         for step in batch.steps:
-            if not waiting.isdisjoint(in_flight.item(step.id).depends_on):
+            if not repeated or not waiting.isdisjoint(in_flight.item(step.id).depends_on):
                 waiting.add(step.id)
-        unsent = [x for x in waiting - answers.keys() if in_flight.item(x).function in PROVING]
+        unsent = [x for x in waiting.difference(sent) if in_flight.item(x).function in PROVING]
         if unsent:
             self.journal.unsent(in_flight.id, steps=unsent)
 

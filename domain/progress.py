@@ -26,7 +26,7 @@ class Standing:
     ``ref`` is what is in force, ``done`` are the steps that are done or skipped, each with its generation, ``asked``
     the fallouts that are open, by step; ``fallouts`` counts all there were. ``given_up`` are the bundles that ended
     without being carried out, each with the state of its lines. ``redone`` are the steps still to be done that were
-    to be done anew before, each with its generation.
+    to be done anew before, each with its generation, ``sent`` those past no return whose outcome is not known.
     """
 
     ref: OrderRef
@@ -37,6 +37,7 @@ class Standing:
     fallouts: int = 0
     given_up: Mapping[str, State] = field(default_factory=dict)
     redone: Mapping[str, int] = field(default_factory=dict)
+    sent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

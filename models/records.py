@@ -104,7 +104,7 @@ class PostgresRecords:
             return _line_states(connection, order)
 
     def standing(self, order: str) -> Standing:
-        """How far the order is: what is in force, and the steps that are done or skipped."""
+        """How far the order is: what is in force, and the steps that are done, skipped, or may have happened."""
         with autocommit(self.engine) as connection:
             row = connection.execute(plans.STANDING, {"order": order}).one()
         return Standing(
@@ -112,6 +112,7 @@ class PostgresRecords:
             state=State(row.state),
             is_planned=row.is_planned,
             done=row.done or {},
+            sent=tuple(row.sent),
             asked=row.asked or {},
             fallouts=row.fallouts,
             given_up={root: State(state) for root, state in (row.given_up or {}).items()},

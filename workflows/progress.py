@@ -1,6 +1,6 @@
 """How far an order is: the state its workflow decides upon, without a clock and without awaiting anything."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -203,19 +203,17 @@ class OrderProgress:
     def recall(self, standing: Standing) -> None:
         """Take over what our rows know better: this run was reset to before that.
 
-        A step that is done there is asked for by its key before it is sent again. One that was refused is not asked for
-        under a key of before that: its next retry is a new attempt.
+        A step that is done there, or may have happened, is asked for by its key before it is sent again. One that was
+        refused is not asked for under a key of before that: its next retry is a new attempt.
         """
         self.fallout_count = max(self.fallout_count, standing.fallouts)
         self.asked = {step: id_ for step, id_ in standing.asked.items() if id_ not in self.undecided}
-        for id_, generation in standing.done.items():
-            step = self.steps.get(id_)
-            if step is not None and not step.has_begun and step.state is StepState.PENDING:
-                step.generation, step.resent = generation, True
-        for id_, generation in standing.redone.items():
-            step = self.steps.get(id_)
-            if step is not None and not step.has_begun and step.state is StepState.PENDING:
-                step.generation = max(step.generation, generation)
+        for step in self._to_come(standing.done):
+            step.generation, step.resent = standing.done[step.item.id], True
+        for step in self._to_come(standing.redone):
+            step.generation = max(step.generation, standing.redone[step.item.id])
+        for step in self._to_come(standing.sent):
+            step.resent = True
         for root in standing.given_up.keys() & self.bundles.keys():
             self.given_up.setdefault(root, GivenUp(standing.given_up[root]))
         if standing.state in (State.PENDING_CANCELLATION, State.CANCELLED) and not self.cancelled:
@@ -223,6 +221,11 @@ class OrderProgress:
             self.give_up_all()
         if standing.state in FINAL:
             self.state = standing.state
+
+    def _to_come(self, ids: Iterable[str]) -> list[StepProgress]:
+        """Those of the steps that this run believes to be still to come."""
+        found = (self.steps[x] for x in ids if x in self.steps)
+        return [x for x in found if not x.has_begun and x.state is StepState.PENDING]
 
     def doubt_what_comes_next(self) -> None:
         """What can be sent next may have been sent, by a worker that died before anybody wrote it down.

@@ -107,6 +107,12 @@ STANDING = text(f"""
                       FROM orderloom.plan_items AS p
                      WHERE p.order_id = o.id AND p.state IN ('pending', 'inProgress', 'held')) AS n
              WHERE n.generation > 0) AS redone,
+           ARRAY(SELECT p.id FROM orderloom.plan_items AS p
+                  WHERE p.order_id = o.id AND p.no_return
+                    AND (p.state = 'inProgress'
+                         OR p.state = 'held' AND EXISTS (SELECT FROM orderloom.fallouts AS f
+                                                          WHERE f.order_id = p.order_id AND f.step = p.id
+                                                            AND f.in_doubt AND f.{IS_OPEN}))) AS sent,
            (SELECT jsonb_object_agg(f.step, f.id) FROM orderloom.fallouts AS f
              WHERE f.order_id = o.id AND {OF_A_STEP} AND f.{IS_OPEN}) AS asked,
            (SELECT count(*) FROM orderloom.fallouts AS f WHERE f.order_id = o.id AND {OF_A_STEP}) AS fallouts,

@@ -18,7 +18,7 @@ from domain.money import Money
 from domain.order import Action, Order
 from domain.progress import Resolution
 from tests.boundaries import Boundaries, Boundary
-from tests.builders import bundle, changed, line, order, raw, without
+from tests.builders import ACCOUNTS, bundle, changed, line, order, raw, without
 from tests.conftest import Database
 from tests.shop import Shop, hasty, open_shop
 from tests.workflows.catalog import INTERNET, PRODUCTS, WIRELESS, furnish
@@ -391,6 +391,7 @@ async def test_a_run_that_was_reset_does_not_promise_what_its_rows_do_not_allow(
 
         boundaries.at(order_id, Boundary("validate", 1, "before"), change_and_stumble)
         await shop.rewind(handle)
+        await shop.until(lambda: len(answers) == len(("cancel", "revise")))
 
         for answer in answers:
             with pytest.raises(Declined) as refused:
@@ -398,6 +399,53 @@ async def test_a_run_that_was_reset_does_not_promise_what_its_rows_do_not_allow(
             assert refused.value.details == ("1", "provision:1")
         await shop.shown(handle, state="held")
         await shop.decide(await open_fallout(shop, order_id, "fulfill_billing:1"), "retry")
+        assert await end(handle) == "completed"
+        await shop.is_sound()
+
+
+async def test_what_was_to_follow_a_step_that_failed_was_never_sent_and_is_in_nobodys_way(sound: Shop) -> None:
+    old = sound.asset(await sound.fulfil(order(INTERNET)))
+    sound.provisioning.switches.set("activate", AWAY)
+    new = line("WIRELESS", line("RATE"), replaces=old["id"], **ACCOUNTS)
+    stored = sound.change(raw(new, line("", asset=old["id"], action=Action.DELETE)))
+    handle = await sound.run(stored)
+    tried = "SELECT FROM orderloom.plan_items WHERE order_id = :o AND function = 'provision' AND attempts > 0"
+    await sound.until(lambda: sound.rows(tried, o=stored.id) != [])
+    sound.provisioning.switches.set("activate", NO_PORT)
+    await open_fallout(sound, stored.id, "provision:1")
+
+    assert await sound.cancel(stored.id) == "pendingCancellation"
+
+    assert await end(handle) == "cancelled"
+
+
+@pytest.mark.req("W1")
+@pytest.mark.parametrize(("patience", "state"), [(STUBBORN, "inProgress"), (hasty(give_up_s=1.0), "held")])
+async def test_a_run_that_was_reset_does_not_cancel_what_may_have_happened(
+    database: Database, temporal_client: Client, patience: Patience, state: str
+) -> None:
+    boundaries = Boundaries()
+    async with open_shop(database.app_url, temporal_client, around=boundaries.around) as shop:
+        furnish(shop)
+        shop.provisioning.switches.set("activate", AWAY)
+        order_id, handle = await started(shop, order(INTERNET), patience=patience)
+        tried = "SELECT FROM orderloom.plan_items WHERE id = 'provision:1' AND attempts > 0 AND state = :s"
+        await shop.until(lambda: shop.rows(tried, s=state) != [])
+        loop = asyncio.get_running_loop()
+        answers: list[Future[str]] = []
+
+        def cancel_and_stumble() -> None:
+            answers.append(asyncio.run_coroutine_threadsafe(shop.cancel(order_id), loop))
+            raise ApplicationError("stumbled")
+
+        boundaries.at(order_id, Boundary("validate", 1, "before"), cancel_and_stumble)
+        await shop.rewind(handle)
+        await shop.until(lambda: answers != [])
+
+        with pytest.raises(Declined) as refused:
+            await asyncio.wrap_future(answers[0])
+        assert refused.value.details == ("1", "provision:1")
+        shop.provisioning.switches.clear()
         assert await end(handle) == "completed"
         await shop.is_sound()
 
