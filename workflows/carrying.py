@@ -101,6 +101,8 @@ class Carrying(Deciding):
         elif outcome.again_in_s is not None:
             self._wait_on(step, outcome.again_in_s)
         elif outcome.code is not None:
+            if step.resent and workflow.patched("a-no-is-definite"):
+                self._progress.was_refused(step)
             self._fall_out(step, code=outcome.code, message=outcome.message or "", refused=True, lines=outcome.lines)
         else:
             self._is_done(step, outcome)

@@ -286,6 +286,14 @@ class OrderProgress:
         step.at = max(proofs) if proofs else step.at or now
         return step.at
 
+    def was_refused(self, step: StepProgress) -> None:
+        """After a definite no nothing is in doubt any more: neither it, nor what waits for it, has happened (2.7)."""
+        step.resent, never = False, {step.item.id}
+        for other in self.bundles[step.item.root] if step.replaces is None else ():
+            if other.state is StepState.PENDING and not never.isdisjoint(other.item.depends_on):
+                other.resent = False
+                never.add(other.item.id)
+
     def is_resent(self, items: Sequence[PlanItem]) -> bool:
         """Whether an earlier attempt at one of these steps may have had its effect."""
         return any(self.steps[x.id].resent for x in items)

@@ -403,6 +403,20 @@ async def test_a_run_that_was_reset_does_not_promise_what_its_rows_do_not_allow(
         await shop.is_sound()
 
 
+async def test_a_definite_no_after_long_silence_gives_back_what_was_past_no_return(sound: Shop) -> None:
+    sound.provisioning.switches.set("activate", AWAY)
+    order_id, handle = await started(sound, order(WIRELESS), patience=hasty(give_up_s=1.0))
+    silent = await open_fallout(sound, order_id, "provision:1")
+    sound.provisioning.switches.set("activate", NO_PORT)
+    await sound.decide(silent, "retry")
+    asked = "SELECT FROM orderloom.fallouts WHERE order_id = :o AND state = 'open' AND code = 'NO_PORT'"
+    await sound.until(lambda: sound.rows(asked, o=order_id) != [])
+
+    assert await sound.cancel(order_id) == "pendingCancellation"
+
+    assert await end(handle) == "cancelled"
+
+
 async def test_what_was_to_follow_a_step_that_failed_was_never_sent_and_is_in_nobodys_way(sound: Shop) -> None:
     old = sound.asset(await sound.fulfil(order(INTERNET)))
     sound.provisioning.switches.set("activate", AWAY)
