@@ -44,7 +44,7 @@ async def tell(house: House, request: Request, order_id: str, say: Callable[[], 
                 raise
             await request.app.state.starter.start(order_id)
             return await say()
-    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, or no Temporal at all
+    except (RPCTimeoutOrCancelledError, RuntimeError):  # no worker, no Temporal at all, or a run that was cut short
         raise Unheard from None
 
 

@@ -51,6 +51,14 @@ class Forgotten(Declined):
         super().__init__("NO_HISTORY", "Temporal knows nothing of the order's run any more")
 
 
+class CutShort(RuntimeError):  # noqa: N818 - neither yes nor no
+    """The run was reset, or ended, before it answered: what it was told may still happen."""
+
+
+_CUT_SHORT = "AcceptedUpdateCompletedWorkflow"
+"""What Temporal answers for a run that has gone."""
+
+
 async def start_order(
     client: Client, run: OrderRun, *, task_queue: str, now: datetime, due: datetime | None = None
 ) -> str | None:
@@ -146,6 +154,8 @@ async def _tell(client: Client, order: str, update: str, said: object, id: str |
         answer: str = await handle.execute_update(update, said, id=id, result_type=str, rpc_timeout=RPC_TIMEOUT)
     except WorkflowUpdateFailedError as error:
         if isinstance(cause := error.cause, ApplicationError):
+            if cause.type == _CUT_SHORT:
+                raise CutShort from error
             raise Declined(cause.type or "REJECTED", cause.message, *map(str, cause.details)) from error
         raise
     except RPCError as error:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -16,7 +17,7 @@ from tests.shop import Shop, durable_activity_names, hasty
 from tests.workflows.catalog import INTERNET, WIRELESS
 from workflows import start
 from workflows.messages import OrderRun, workflow_id
-from workflows.start import Declined
+from workflows.start import CutShort, Declined
 
 GOODS = line("WIRELESS", line("RATE"), line("PHONE"))
 ORDERS: dict[str, Order] = {
@@ -317,6 +318,22 @@ async def test_a_wish_to_cancel_is_on_record_before_it_is_written_down(shop: Sho
     await shop.cancel(handle.id.removeprefix("order-"))
     await handle.result()
     assert "assess" in await durable_activity_names(handle)
+
+
+async def test_who_asks_a_run_that_goes_before_it_has_answered_is_not_told_no(shop: Shop) -> None:
+    shop.provisioning.switches.set("activate", Switch(mode=Mode.REFUSE, code="NO_PORT"))
+    handle = await shop.start(order(INTERNET))
+    order_id = handle.id.removeprefix("order-")
+    await shop.shown(handle, state="held")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with shop.engine.begin() as in_the_way:
+        in_the_way.execute(text("SELECT FROM orderloom.orders FOR UPDATE"))
+        asking = asyncio.create_task(shop.cancel(order_id))
+        await shop.until(lambda: shop.one(waiting) > 0)
+        await handle.terminate("by mistake")
+
+        with pytest.raises(CutShort):
+            await asking
 
 
 @pytest.mark.req("W5")
