@@ -245,6 +245,7 @@ class PostgresReconciliations:
             wanted[TOO_MANY] = too_many(comparison)
         found = self.work_list.found(FalloutType.RECONCILIATION)
         opened = self.work_list.open(x for subject, x in wanted.items() if subject not in found)
+        self.work_list.tell_anew(x for subject, x in wanted.items() if subject in found)
         closed = self.work_list.close(found.keys() - wanted.keys(), reason="the difference is gone")
         return len(opened), len(closed)
 

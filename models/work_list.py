@@ -148,6 +148,13 @@ _DECIDED = text("""
     VALUES (:actor, 'fallout.resolve', :fallout, :decision, :reason)
 """)
 
+_TELL_ANEW = Prepared(f"""
+    UPDATE orderloom.fallouts AS f SET message = g.message
+      FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS g(subject text, message text)
+     WHERE f.subject = g.subject AND f.{IS_OPEN} AND f.message <> g.message
+    RETURNING f.id AS fallout
+""")  # noqa: S608
+
 _FOUND = Prepared(f"""
     SELECT subject, id FROM orderloom.fallouts WHERE type = :type AND step IS NULL AND {IS_OPEN}
 """)  # noqa: S608
@@ -183,6 +190,11 @@ class PostgresWorkList:
         """
         rows = [asdict(x) | self._urgency(x) for x in findings]
         return self._change(_OPEN, findings=json.dumps(rows)) if rows else ()
+
+    def tell_anew(self, findings: Iterable[Finding]) -> Collection[str]:
+        """Say of findings that are open what is so by now, such as how much was not billed; the ids of those."""
+        rows = [{"subject": x.subject, "message": x.message} for x in findings]
+        return self._change(_TELL_ANEW, findings=json.dumps(rows)) if rows else ()
 
     def close(
         self,

@@ -141,6 +141,12 @@ async def test_a_service_that_runs_unbilled_is_a_fallout_with_what_it_costs_unti
     assert f"WIRELESS {service}" in found["message"]
     assert "About 34.52 USD was not billed so far." in found["message"]  # 30 days of 25.00 and twice 5.00 a month
 
+    later(shop, days=30)
+    assert (await shop.reconcile()).opened == 0
+    (by_now,) = fallouts(shop)
+    assert by_now["id"] == found["id"]
+    assert "About 69.04 USD was not billed so far." in by_now["message"]
+
     change(
         shop, "UPDATE billing.service_instances SET status = 'active', ended_at = NULL WHERE asset = %(s)s", s=service
     )
