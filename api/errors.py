@@ -135,7 +135,9 @@ def _as_problem(request: Request, error: Exception) -> Problem:
             allowed = request.app.state.allowed_methods(request.scope)
             return Problem(405, "Method not allowed", f"Allowed: {allowed}.", headers={"Allow": allowed})
         case HTTPException():
-            return Problem(error.status_code, HTTPStatus(error.status_code).phrase, headers=error.headers)
+            status = HTTPStatus(error.status_code)
+            why = "There is nothing by that name here." if status is HTTPStatus.NOT_FOUND else None
+            return Problem(status, status.phrase, why, headers=error.headers)
         case RequestValidationError():
             return _misshapen(error.errors(), _published_names(request.app))
         case DataError():  # a forged cursor, for one

@@ -11,7 +11,7 @@ from api.starter import Starter
 from domain.fallout import Decision, FalloutType
 from domain.progress import Resolution
 from domain.watch import Code
-from models import reconciliations
+from models import reconciliations, submissions
 from models.views import Found
 from models.work_list import PostgresWorkList
 from workflows.reconciliation import start_reconciliation
@@ -26,13 +26,12 @@ async def decide_finding(house: House, starter: Starter, fallout: Found, resolut
     if resolution.decision == Decision.SKIP:
         return await run_in_threadpool(_accept, work_list, fallout, resolution)
     outcome = await _look_again(house, starter, fallout)
-    await run_in_threadpool(
-        work_list.decided,
-        fallout["id"],
-        decision=resolution.decision,
-        actor=resolution.actor,
-        reason=resolution.reason,
-    )
+    decision, actor, reason = resolution.decision, resolution.actor, resolution.reason
+    if fallout["code"] == Code.RUN_GONE:  # there is one again
+        subjects = [fallout["subject"]]
+        await run_in_threadpool(work_list.close, subjects, decision=decision, actor=actor, reason=reason)
+    else:
+        await run_in_threadpool(work_list.decided, fallout["id"], decision=decision, actor=actor, reason=reason)
     return outcome
 
 
@@ -61,6 +60,7 @@ async def _carry_on(house: House, starter: Starter, fallout: Found) -> str:
     try:
         try:
             run: str | None = await carry_on(house.temporal, fallout["order"])
+            await run_in_threadpool(submissions.mark_started_anew, house.engine, fallout["order"], run)
         except Forgotten:
             run = await starter.start_anew(fallout["order"])
     except Declined as refusal:

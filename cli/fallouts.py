@@ -131,7 +131,10 @@ def resolve(  # noqa: PLR0913 - every filter of the API
     taken: Taken = None,
     overdue: Overdue = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are open, without selecting.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deciding about many.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Do not ask before deciding about many; nobody is asked but at a terminal."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Decide about fallouts, named or selected by what they have in common; their orders go on with it."""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from settings import Settings
 
 DataFolder = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="The system's data folder. Default: a folder of yours.")
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="The system's data folder. Default: your own, ~/.local/share/orderloom."
+    ),
 ]
 
 _NOTE = "running.json"

@@ -192,7 +192,25 @@ async def test_an_order_whose_run_temporal_has_lost_is_carried_out_further_by_a_
     done = await api.in_state(order, "completed")
     assert told == {f"carried out further by run {done['run']['run_id']}"}
     assert done["run"]["run_id"] != order["run"]["run_id"]
+    (closed,) = api.shop.rows("SELECT state, decision, actor, reason FROM orderloom.fallouts WHERE id = :id", id=gone)
+    assert closed == {"state": "closed", "decision": "retry", "actor": "ann", "reason": "Go on."}
     await api.shop.is_sound()
+
+
+async def test_an_order_names_the_run_that_carries_it_out_further_once_one_was_terminated(
+    stuck: tuple[Served, dict[str, Any], dict[str, Any]],
+):
+    api, order, _ = stuck
+    await api.shop.client.get_workflow_handle(f"order-{order['id']}").terminate()
+    found = has_no_run(WatchedOrder(id=order["id"], number=order["number"], state=State.HELD), "it was terminated")
+    (gone,) = PostgresWorkList(api.engine).open([found])
+
+    answer = await api.http.post(f"/v1/fallouts/{gone}/resolution", json={"decision": "retry", "reason": "Go on."})
+
+    now = (await api.http.get(f"/v1/orders/{order['id']}")).json()["run"]
+    assert now["run_id"] != order["run"]["run_id"]
+    assert now["run_id"] in now["temporal_ui"]
+    assert answer.json()["outcome"] == f"carried out further by run {now['run_id']}"
 
 
 async def test_a_fallout_that_does_not_exist_is_not_found(api: Served):
