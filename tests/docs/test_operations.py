@@ -41,6 +41,13 @@ def refused(system: str, operation: str, *, example: str = "internet-service-bun
 
 
 def many_refused(live: Live) -> Given:
+    """Three orders, and no other that is on its way to the network."""
+
+    def is_at_rest() -> bool:
+        open_ = (live.http.get("/v1/orders", params={"state": x}).json()["items"] for x in ("inProgress", "held"))
+        return not any(open_)
+
+    live.until(is_at_rest)
     live.switch(
         "provisioning", "activate", Mode.REFUSE, remaining=3, code="NO_PORT", message="no free port at the exchange"
     )
