@@ -325,6 +325,8 @@ def test_a_decision_that_cannot_be_is_no_success(shell: Shell):
     named = shell.run("resolve", fallout, "1-999", "retry", "--reason", "Twice.", status=1)
     assert named == ("1 settled, 1 unknown\n", "Fallout 1-999: There is no such fallout.\n")
     assert "no such fallout" in shell.run("resolve", "0-0", "retry", "--reason", "x", status=1)[1]
+    unnamed = shell.run("resolve", "1001", "retry", "--reason", "x", status=1)[1]
+    assert unnamed == "Not Found: There is nothing by that name here.\n"
 
 
 def test_a_fallout_is_taken_handed_over_and_put_back(shell: Shell):

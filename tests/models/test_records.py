@@ -20,6 +20,13 @@ from tests.models.conftest import Books
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
+def begin_to_wait(doing: threading.Thread, books: Books) -> None:
+    """Let it begin, until it waits for a lock that is held, or has ended."""
+    doing.start()
+    while doing.is_alive() and books.rows(WAITING) == [{"count": 0}]:
+        doing.join(0.02)
+
+
 @pytest.mark.req("B57")
 def test_a_revision_refused_while_the_last_step_ends_the_order_is_no_event_after_the_end(books: Books):
     stored = books.submit()
@@ -41,9 +48,7 @@ def test_a_revision_refused_while_the_last_step_ends_the_order_is_no_event_after
             """),
             {"o": stored.id},
         )
-        judging.start()
-        while judging.is_alive() and books.rows(WAITING) == [{"count": 0}]:
-            judging.join(0.02)
+        begin_to_wait(judging, books)
     judging.join()
 
     assert [x["type"] for x in books.rows("SELECT type FROM orderloom.order_events ORDER BY seq")] == [
@@ -132,9 +137,7 @@ def test_what_an_attempt_has_done_that_was_given_up_is_not_written_down_once_a_p
     late = threading.Thread(target=records.done, args=(order, both(order)))
     with books.engine.begin() as asking:
         asking.execute(text("UPDATE orderloom.plan_items SET state = 'held' WHERE id = 'reserve:1'"))
-        late.start()
-        while late.is_alive() and books.rows(WAITING) == [{"count": 0}]:
-            late.join(0.02)
+        begin_to_wait(late, books)
         assert late.is_alive()
     late.join()
 
@@ -229,9 +232,7 @@ def test_who_changes_steps_and_their_order_waits_for_the_steps_without_the_order
     doing = threading.Thread(target=deed, args=(PostgresRecords(books.engine), order))
     with books.engine.begin() as before:
         before.execute(text("SELECT FROM orderloom.plan_items FOR UPDATE"))
-        doing.start()
-        while doing.is_alive() and books.rows(WAITING) == [{"count": 0}]:
-            doing.join(0.02)
+        begin_to_wait(doing, books)
         assert doing.is_alive()
         before.execute(text("SELECT FROM orderloom.orders FOR UPDATE NOWAIT"))
     doing.join()
